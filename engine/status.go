@@ -22,6 +22,8 @@ type Status struct {
 	DCSLastSeen  int64 // Unix nanoseconds of the last answer
 	Settings     events.Settings
 	SettingsDoc  []byte // the dynamic configuration in force, compact JSON
+	// SettingsErrors are the parts of it that could not be used, and what would be right.
+	SettingsErrors []string
 
 	// LeaseUntil is when this member's own lease ends by its own count, zero when it holds none.
 	LeaseUntil events.Instant

@@ -22,6 +22,9 @@ type plainInput struct {
 
 // MarshalJSON writes the input with the kind of its fact.
 func (in Input) MarshalJSON() ([]byte, error) {
+	if in.Fact == nil {
+		return nil, fmt.Errorf("encode input %d: it holds no fact", in.Seq)
+	}
 	fact, err := json.Marshal(in.Fact)
 	if err != nil {
 		return nil, fmt.Errorf("encode input %d: %w", in.Seq, err)
@@ -95,6 +98,9 @@ type plainEffect struct {
 
 // MarshalJSON writes the effect with the kind of its action.
 func (e Effect) MarshalJSON() ([]byte, error) {
+	if e.Action == nil {
+		return nil, fmt.Errorf("encode effect %d: it holds no action", e.ID)
+	}
 	action, err := json.Marshal(e.Action)
 	if err != nil {
 		return nil, fmt.Errorf("encode effect %d: %w", e.ID, err)

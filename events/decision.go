@@ -29,10 +29,11 @@ type Decision struct {
 	To    LifecycleState `json:"to"`
 	// Rule holds the member in To, or took it there.
 	Rule RuleID `json:"rule"`
-	// Why is set when the rule or the state changed.
+	// Why is set when Rule or the state changed.
 	Why string `json:"why,omitempty"`
-	// Duties are the rows that acted beside the lifecycle: renewals, publications, slots.
-	Duties   []Fired   `json:"duties,omitempty"`
+	// Fired are the rows that acted, in order: steps of the lifecycle first, then duties (renewals,
+	// publications, slots).
+	Fired    []Fired   `json:"fired,omitempty"`
 	Refusals []Refusal `json:"refusals,omitempty"`
 	Effects  []Effect  `json:"effects,omitempty"`
 	// Broken names the invariants that did not hold after the step. Never empty silently: each is a bug.
@@ -45,5 +46,17 @@ type Decision struct {
 
 // Changed tells that the decision says anything new.
 func (d *Decision) Changed() bool {
-	return d.From != d.To || d.Why != "" || len(d.Duties) > 0 || len(d.Effects) > 0 || len(d.Broken) > 0
+	return d.From != d.To || d.Why != "" || len(d.Fired) > 0 || len(d.Effects) > 0 || len(d.Broken) > 0
+}
+
+// HasFired tells whether one of the rules acted in this decision.
+func (d *Decision) HasFired(rules ...RuleID) bool {
+	for _, f := range d.Fired {
+		for _, r := range rules {
+			if f.Rule == r {
+				return true
+			}
+		}
+	}
+	return false
 }

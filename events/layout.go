@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"sort"
 	"strconv"
-	"strings"
 )
 
 // The keys of a cluster's directory in the DCS, relative to it. They are Patroni's, so that its
@@ -71,7 +69,8 @@ func (t Tags) MarshalJSON() ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// UnmarshalJSON reads tags as others write them; a known tag of a wrong type is kept in Extra.
+// UnmarshalJSON reads tags as others write them: booleans also as on/off, priorities also as text. A
+// known tag that still cannot be read is kept in Extra.
 func (t *Tags) UnmarshalJSON(b []byte) error {
 	all := map[string]json.RawMessage{}
 	if err := json.Unmarshal(b, &all); err != nil {
@@ -83,8 +82,11 @@ func (t *Tags) UnmarshalJSON(b []byte) error {
 		if !ok {
 			continue
 		}
-		if one, err := json.Marshal(map[string]json.RawMessage{k: v}); err == nil && json.Unmarshal(one, (*plainTags)(t)) == nil {
-			delete(all, k)
+		for _, form := range append([]json.RawMessage{v}, plainForms(v)...) {
+			if t.readKnown(k, form) {
+				delete(all, k)
+				break
+			}
 		}
 	}
 	for k, v := range all {
@@ -98,6 +100,36 @@ func (t *Tags) UnmarshalJSON(b []byte) error {
 		t.Extra[k] = x
 	}
 	return nil
+}
+
+func (t *Tags) readKnown(name string, v json.RawMessage) bool {
+	one, err := json.Marshal(map[string]json.RawMessage{name: v})
+	if err != nil {
+		return false
+	}
+	c := *t
+	if json.Unmarshal(one, (*plainTags)(&c)) != nil {
+		return false
+	}
+	*t = c
+	return true
+}
+
+// plainForms are the JSON values that a scalar may stand for when its writer had no booleans or numbers.
+func plainForms(v json.RawMessage) (forms []json.RawMessage) {
+	var x any
+	if json.Unmarshal(v, &x) != nil {
+		return nil
+	}
+	if b, ok := ParseBool(x); ok {
+		forms = append(forms, json.RawMessage(strconv.FormatBool(b)))
+	}
+	if text, ok := x.(string); ok {
+		if n, err := strconv.Atoi(text); err == nil {
+			forms = append(forms, json.RawMessage(strconv.Itoa(n)))
+		}
+	}
+	return forms
 }
 
 // MemberRecord is the value of members/<name>.
@@ -221,221 +253,6 @@ func (r *HistoryRow) UnmarshalJSON(b []byte) error {
 		if err := json.Unmarshal(v, into[i]); err != nil {
 			return fmt.Errorf("read history row, element %d: %w", i+1, err)
 		}
-	}
-	return nil
-}
-
-// View is what the DCS holds of a cluster, in regent's words. It is the fold of a snapshot and the
-// changes after it. Contents that cannot be read are listed in Problems and otherwise left out.
-type View struct {
-	Revision       uint64
-	Term           uint64
-	Initialize     *string // nil: no key; empty: somebody is bootstrapping; else the system identifier
-	Leader         string  // empty: nobody holds the lease
-	LeaderRevision uint64
-	Config         json.RawMessage // the dynamic configuration, nil without key
-	ConfigRevision uint64
-	Members        []MemberRecord // sorted by name
-	Status         StatusRecord
-	History        []HistoryRow
-	HasHistory     bool
-	Failover       FailoverRecord
-	Sync           SyncRecord
-	SyncRevision   uint64
-	Failsafe       map[string]string
-	Problems       []Problem // sorted by key
-}
-
-// Problem is a key whose content could not be read.
-type Problem struct {
-	Key  string `json:"key"`
-	Text string `json:"text"`
-}
-
-// ParseView reads a snapshot.
-func ParseView(s DCSSnapshot) View {
-	v := View{Revision: s.Revision, Term: s.Term}
-	for _, kv := range s.Keys {
-		v.Apply(DCSChange{KeyValue: kv})
-	}
-	v.Revision = max(v.Revision, s.Revision)
-	return v
-}
-
-// Member finds a member by name, nil if there is none.
-func (v *View) Member(name string) *MemberRecord {
-	i := sort.Search(len(v.Members), func(i int) bool { return v.Members[i].Name >= name })
-	if i < len(v.Members) && v.Members[i].Name == name {
-		return &v.Members[i]
-	}
-	return nil
-}
-
-// Initialized tells that a system identifier is written.
-func (v *View) Initialized() bool { return v.Initialize != nil && *v.Initialize != "" }
-
-// ClusterTimeline is the timeline after the last one in history; 1 for an empty history, 0 if unknown.
-func (v *View) ClusterTimeline() Timeline {
-	if !v.HasHistory {
-		return 0
-	}
-	if n := len(v.History); n > 0 {
-		return v.History[n-1].Timeline + 1
-	}
-	return 1
-}
-
-// Apply folds one change into the view.
-func (v *View) Apply(c DCSChange) {
-	v.Revision = max(v.Revision, c.Revision)
-	v.forgetProblem(c.Key)
-	if err := v.apply(c); err != nil {
-		v.Problems = append(v.Problems, Problem{c.Key, err.Error()})
-		sort.Slice(v.Problems, func(i, j int) bool { return v.Problems[i].Key < v.Problems[j].Key })
-	}
-}
-
-func (v *View) forgetProblem(key string) {
-	for i := range v.Problems {
-		if v.Problems[i].Key == key {
-			v.Problems = append(v.Problems[:i], v.Problems[i+1:]...)
-			return
-		}
-	}
-}
-
-func (v *View) apply(c DCSChange) error {
-	if name, ok := strings.CutPrefix(c.Key, KeyMembers); ok {
-		return v.applyMember(name, c)
-	}
-	if c.Deleted {
-		c.Value = ""
-	}
-	switch c.Key {
-	case KeyInitialize:
-		v.Initialize = &c.Value
-		if c.Deleted {
-			v.Initialize = nil
-		}
-	case KeyLeader:
-		v.Leader, v.LeaderRevision = strings.TrimSpace(c.Value), c.Revision
-	case KeyConfig:
-		v.Config, v.ConfigRevision = nil, c.Revision
-		if c.Deleted {
-			return nil
-		}
-		var doc map[string]json.RawMessage
-		if err := json.Unmarshal([]byte(c.Value), &doc); err != nil {
-			return fmt.Errorf("want a JSON object: %w", err)
-		}
-		v.Config = json.RawMessage(c.Value)
-	case KeyStatus:
-		return v.applyStatus(c)
-	case KeyOptimeLeader:
-		if n, err := strconv.ParseUint(c.Value, 10, 64); err == nil && v.Status.Optime == 0 {
-			v.Status.Optime = LSN(n)
-		}
-	case KeyHistory:
-		v.History, v.HasHistory = nil, false
-		if c.Deleted {
-			return nil
-		}
-		if err := json.Unmarshal([]byte(c.Value), &v.History); err != nil {
-			return err
-		}
-		v.HasHistory = true
-	case KeyFailover:
-		return v.applyFailover(c)
-	case KeySync:
-		v.Sync, v.SyncRevision = SyncRecord{}, c.Revision
-		if c.Value == "" {
-			return nil
-		}
-		return json.Unmarshal([]byte(c.Value), &v.Sync)
-	case KeyFailsafe:
-		v.Failsafe = nil
-		if c.Value == "" {
-			return nil
-		}
-		return json.Unmarshal([]byte(c.Value), &v.Failsafe)
-	}
-	return nil
-}
-
-func (v *View) applyStatus(c DCSChange) error {
-	v.Status = StatusRecord{}
-	if c.Value == "" {
-		return nil
-	}
-	if n, err := strconv.ParseUint(c.Value, 10, 64); err == nil {
-		v.Status.Optime = LSN(n)
-		return nil
-	}
-	if err := json.Unmarshal([]byte(c.Value), &v.Status); err != nil {
-		v.Status = StatusRecord{}
-		return err
-	}
-	return nil
-}
-
-func (v *View) applyFailover(c DCSChange) error {
-	v.Failover = FailoverRecord{Revision: c.Revision}
-	if c.Value == "" || c.Value == "{}" {
-		return nil
-	}
-	if !strings.HasPrefix(strings.TrimSpace(c.Value), "{") { // legacy text leader:candidate
-		from, to, ok := strings.Cut(c.Value, ":")
-		if !ok {
-			return fmt.Errorf("want an object, not %q", c.Value)
-		}
-		v.Failover.Leader, v.Failover.Candidate = strings.TrimSpace(from), strings.TrimSpace(to)
-		return nil
-	}
-	if err := json.Unmarshal([]byte(c.Value), &v.Failover); err != nil {
-		v.Failover = FailoverRecord{Revision: c.Revision}
-		return err
-	}
-	return nil
-}
-
-func (v *View) applyMember(name string, c DCSChange) error {
-	i := sort.Search(len(v.Members), func(i int) bool { return v.Members[i].Name >= name })
-	found := i < len(v.Members) && v.Members[i].Name == name
-	if c.Deleted {
-		if found {
-			v.Members = append(v.Members[:i], v.Members[i+1:]...)
-		}
-		return nil
-	}
-	m := MemberRecord{}
-	err := readMember(c.Value, &m)
-	m.Name, m.Revision = name, c.Revision
-	if found {
-		v.Members[i] = m
-	} else {
-		v.Members = append(v.Members, MemberRecord{})
-		copy(v.Members[i+1:], v.Members[i:])
-		v.Members[i] = m
-	}
-	return err
-}
-
-// readMember reads a member's record; a text that starts with postgres is the legacy form, a DSN whose
-// application_name argument is the API's address.
-func readMember(text string, m *MemberRecord) error {
-	if strings.HasPrefix(text, "postgres") {
-		u, err := url.Parse(text)
-		if err != nil {
-			return fmt.Errorf("want an object or a postgres URL: %w", err)
-		}
-		m.APIURL = u.Query().Get("application_name")
-		u.RawQuery, u.User = "", nil
-		m.ConnURL = u.String()
-		return nil
-	}
-	if err := json.Unmarshal([]byte(text), m); err != nil {
-		*m = MemberRecord{}
-		return err
 	}
 	return nil
 }

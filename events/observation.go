@@ -16,7 +16,9 @@ const (
 // Observation is one look at the local PostgreSQL. Every look is complete: a field left zero means
 // that it is unknown now, not that it is as before.
 type Observation struct {
-	Data DataState `json:"data"`
+	// Sampled is when the look began: it shows nothing that happened later.
+	Sampled Instant   `json:"sampled"`
+	Data    DataState `json:"data"`
 	// Problem says why Data is invalid or why nothing could be learned.
 	Problem string `json:"problem,omitempty"`
 	// Running tells that a postmaster of this data directory lives; PID is its process.

@@ -10,6 +10,8 @@ const (
 	AskRestart      OperatorVerb = "restart"
 	AskReinitialize OperatorVerb = "reinitialize"
 	AskReload       OperatorVerb = "reload" // carries the local configuration read anew
+	// AskUnscheduleRestart deletes a scheduled restart: 200 "scheduled restart deleted" or 404 "no restarts are scheduled".
+	AskUnscheduleRestart OperatorVerb = "unschedule_restart"
 )
 
 // OperatorRequest is one order. ID is chosen by the door that took it and comes back in the

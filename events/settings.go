@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -66,7 +67,7 @@ func ParseSettings(doc json.RawMessage, base Settings) (Settings, []error) {
 	p.seconds("loop_wait", &s.LoopWait, MinLoopWait)
 	p.seconds("retry_timeout", &s.RetryTimeout, MinRetryTimeout)
 	lag := time.Duration(s.MaximumLagOnFailover)
-	p.number("maximum_lag_on_failover", &lag, 1, 0, "a number of bytes")
+	p.number("maximum_lag_on_failover", &lag, 1, 0, "a number of bytes, 0 or more")
 	s.MaximumLagOnFailover = LSN(lag)
 	p.seconds("master_start_timeout", &s.PrimaryStartTimeout, 0)
 	p.seconds("primary_start_timeout", &s.PrimaryStartTimeout, 0)
@@ -76,7 +77,7 @@ func ParseSettings(doc json.RawMessage, base Settings) (Settings, []error) {
 	p.boolean("pause", &s.Pause)
 	p.boolean("check_timeline", &s.CheckTimeline)
 	history := time.Duration(s.MaxTimelinesHistory)
-	p.number("max_timelines_history", &history, 1, 0, "a number of rows")
+	p.number("max_timelines_history", &history, 1, 0, "a number of rows, 0 (all) or more")
 	s.MaxTimelinesHistory = int(history)
 	if pg, ok := m["postgresql"].(map[string]any); ok {
 		p.doc, p.prefix = pg, "postgresql."
@@ -127,15 +128,14 @@ func (p *settingsParser) seconds(key string, into *time.Duration, least time.Dur
 	if text, ok := p.doc[key].(string); ok {
 		for _, u := range timeUnits {
 			if n, ok := strings.CutSuffix(text, u.suffix); ok {
-				var f float64
-				if json.Unmarshal([]byte(strings.TrimSpace(n)), &f) == nil && time.Duration(f*float64(u.unit)) >= least {
+				if f, ok := parseNumber(n); ok && inRange(f, u.unit, least) {
 					*into = time.Duration(f * float64(u.unit))
 					return
 				}
 			}
 		}
 	}
-	p.number(key, into, time.Second, least, fmt.Sprintf("a number of seconds, at least %v", least.Seconds()))
+	p.number(key, into, time.Second, least, fmt.Sprintf("a number of seconds, at least %v, or text with a unit as in 30s, 5min", least.Seconds()))
 }
 
 func (p *settingsParser) number(key string, into *time.Duration, unit, least time.Duration, want string) {
@@ -145,13 +145,29 @@ func (p *settingsParser) number(key string, into *time.Duration, unit, least tim
 	}
 	f, isNumber := v.(float64)
 	if text, ok := v.(string); ok {
-		isNumber = json.Unmarshal([]byte(text), &f) == nil
+		f, isNumber = parseNumber(text)
 	}
-	if !isNumber || f < 0 || f > 1e15 || time.Duration(f*float64(unit)) < least {
+	if !isNumber || !inRange(f, unit, least) {
 		p.bad(key, v, want)
 		return
 	}
 	*into = time.Duration(f * float64(unit))
+}
+
+func parseNumber(text string) (float64, bool) {
+	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	return f, err == nil
+}
+
+// inRange keeps the conversion to a Duration, and sums of three of them, from overflowing: what a float out of
+// range converts to differs between processors. The upper bound is about 31 years, or 2^50 for plain numbers.
+func inRange(f float64, unit, least time.Duration) bool {
+	top := 1e18
+	if unit == 1 {
+		top = 1 << 50
+	}
+	n := f * float64(unit)
+	return n >= float64(least) && n >= 0 && n <= top // false for NaN
 }
 
 func (p *settingsParser) boolean(key string, into *bool) {

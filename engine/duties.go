@@ -1,0 +1,263 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/regent-ha/regent/events"
+)
+
+// duty is a rule that acts beside the lifecycle, in any state in which its conditions hold.
+type duty struct {
+	ID   events.RuleID
+	When []predicate
+	Then act
+	Why  string
+}
+
+// dutyTable is every duty; all of those that match act, in order.
+var dutyTable = []duty{
+	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle), Then: renew, Why: "renewing the lease, {lease left} before its end"},
+	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armIdle), Then: arm, Why: "telling the guard the lease's new deadline"},
+	{ID: "LE-30", When: all(guardArmed, harmless, disarmIdle), Then: disarm, Why: "PostgreSQL is no primary: the guard may stand down"},
+	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS, Why: "a full look at the DCS, as every loop_wait"},
+	{ID: "PU-10", When: all(dcsUp, memberChanged), Then: putMember, Why: "publishing this member's record"},
+	{ID: "PU-20", When: all(dcsUp, leaseHeld, isPrimary, statusDue), Then: putStatus, Why: "publishing the position and the slots"},
+	{ID: "PU-30", When: all(dcsUp, leaseHeld, isPrimary, historyMissing), Then: putHistory, Why: "publishing the history of timelines"},
+	{ID: "PU-40", When: all(dcsUp, leaseHeld, configMissing), Then: putConfig, Why: "the DCS has no configuration: writing the one in force"},
+	{ID: "PU-50", When: all(dcsUp, leaseHeld, initUnwritten), Then: putInitialize, Why: "writing the system identifier"},
+	{ID: "FK-10", When: all(dcsUp, leaseHeld, leadingNow, switchPending, switchMoot), Then: clearFailover, Why: "the request for a switchover is done, or not meant for this leader: clearing it"},
+	{ID: "SL-10", When: all(running, isAnswering, slotsWrong), Then: syncSlots, Why: "the members' replication slots are brought up to date"},
+	{ID: "CF-10", When: all(configUnapplied), Then: applyConfig, Why: "giving the configuration to PostgreSQL"},
+}
+
+var (
+	renewalDue  = predicate{"the lease is to be renewed", func(s *state) bool { return s.now >= s.nextRenewal() }}
+	guardWanted = predicate{"the guard takes part", func(s *state) bool {
+		return s.member.GuardPolicy != guardOff && s.guard.Alive && !s.guard.Fired && s.life != Paused && s.mayWriteSoon()
+	}}
+	guardBehind = predicate{"the guard's deadline is behind the lease's", func(s *state) bool { return s.guard.Deadline < s.fenceAt() }}
+	armIdle     = predicate{"no deadline is on its way to the guard", func(s *state) bool { return s.find(events.ActArmGuard) == nil }}
+	guardArmed  = predicate{"the guard is armed", func(s *state) bool { return s.guard.Alive && s.guard.Deadline != 0 && !s.guard.Fired }}
+	harmless    = predicate{"PostgreSQL cannot accept writes, or is left alone in a pause", func(s *state) bool {
+		if s.life == Paused {
+			return true
+		}
+		return !s.mayWriteSoon() && s.idleNow() && s.pgKnown && (!s.running() && (s.gone || !s.exited) || s.replica() && s.pg.Sampled >= s.acted)
+	}}
+	viewOld     = predicate{"the last full look is older than loop_wait", func(s *state) bool { return s.now >= s.viewAt.Add(s.settings.LoopWait) }}
+	readIdle    = predicate{"no look is under way", func(s *state) bool { return s.find(events.ActReadDCS) == nil }}
+	isAnswering = predicate{"PostgreSQL answers", func(s *state) bool { return s.pg.Answering }}
+	leadingNow  = predicate{"this member leads", func(s *state) bool { return s.life == Leading || s.life == Paused }}
+	switchMoot  = predicate{"the request cannot be meant for this leader", func(s *state) bool {
+		f := &s.view.Failover
+		return s.findKey(events.KeyFailover) == nil && (f.Leader != "" && f.Leader != s.self() || f.Candidate == s.self() || s.switchStale() || s.life == Paused && f.Candidate == "")
+	}}
+	memberChanged = predicate{"the record has changed, or is to be prolonged", func(s *state) bool { return s.memberDue() }}
+	statusDue     = predicate{"the status is due", func(s *state) bool {
+		return s.findKey(events.KeyStatus) == nil && s.now >= s.published.statusAt.Add(s.settings.LoopWait)
+	}}
+	historyMissing = predicate{"the history lacks the last timeline", func(s *state) bool { return s.historyMissing() }}
+	configMissing  = predicate{"the DCS has no configuration", func(s *state) bool {
+		return s.view.Config == nil && s.settingsDoc != nil && s.findKey(events.KeyConfig) == nil && !s.hasProblem(events.KeyConfig)
+	}}
+	initUnwritten = predicate{"the system identifier is not written", func(s *state) bool {
+		return !s.view.Initialized() && s.pg.Control.SystemID != "" && s.findKey(events.KeyInitialize) == nil && s.published.initialize != s.pg.Control.SystemID
+	}}
+	slotsWrong      = predicate{"a member's slot is missing, or one is left over", func(s *state) bool { return s.slotsDue() }}
+	configUnapplied = predicate{"the configuration has changed", func(s *state) bool {
+		return s.viewKnown && s.settingsDoc != nil && s.pg.Data == events.DataPresent && s.find(events.ActApplyConfig) == nil && !bytes.Equal(s.appliedDoc, s.settingsDoc)
+	}}
+)
+
+// mayWriteSoon tells that PostgreSQL is, or is about to become, a primary under the lease.
+func (s *state) mayWriteSoon() bool {
+	switch s.life {
+	case Campaigning, Promoting, Opening, Adopting, Leading, Switching, Bootstrapping:
+		return s.lease.held
+	case Stopped, Restarting:
+		return s.lease.held
+	case Demoting:
+		return s.running()
+	}
+	return false
+}
+
+func (s *state) idleNow() bool { return s.lifecycleEffect() == nil }
+
+func (s *state) hasProblem(key string) bool {
+	for i := range s.view.Problems {
+		if s.view.Problems[i].Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// nextRenewal is when the lease is renewed: in time, and after a failure soon again.
+func (s *state) nextRenewal() events.Instant {
+	if s.lease.tries > 0 {
+		return s.lease.lastTry.Add(min(100*time.Millisecond<<min(s.lease.tries-1, 4), time.Second))
+	}
+	return s.lease.sent.Add(s.renewEvery())
+}
+
+var (
+	renew = act{"renew_lease", func(e *Engine) {
+		e.s.lease.lastTry = e.s.now
+		e.issue(events.RenewLease{TTL: e.s.ttl()}, e.s.renewTimeout())
+	}}
+	arm = act{"arm_guard", func(e *Engine) {
+		e.issue(events.ArmGuard{Deadline: e.s.fenceAt()}, guardTimeout)
+	}}
+	readDCS = act{"read_dcs", func(e *Engine) {
+		e.s.floor = e.s.view.Revision
+		e.issue(events.ReadDCS{}, e.s.dcsTimeout())
+	}}
+	putMember = act{"put_member", func(e *Engine) {
+		s := &e.s
+		s.published.member, s.published.memberAt = s.memberText(), s.now
+		s.published.shape = s.shape()
+		e.issue(events.PutMember{Value: s.published.member, TTL: s.ttl()}, s.dcsTimeout())
+	}}
+	putStatus = act{"put_key status", func(e *Engine) {
+		s := &e.s
+		s.published.statusAt = s.now
+		text := s.statusText()
+		if text == s.published.status {
+			return
+		}
+		s.published.status = text
+		e.issue(events.PutKey{Key: events.KeyStatus, Value: text, Expect: events.Any}, s.dcsTimeout())
+	}}
+	putHistory = act{"put_key history", func(e *Engine) {
+		s := &e.s
+		s.published.historyAt = s.now
+		e.issue(events.PutKey{Key: events.KeyHistory, Value: s.historyText(), Expect: events.Any}, s.dcsTimeout())
+	}}
+	putConfig = act{"put_key config, if absent", func(e *Engine) {
+		e.issue(events.PutKey{Key: events.KeyConfig, Value: string(e.s.settingsDoc)}, e.s.dcsTimeout())
+	}}
+	putInitialize = act{"put_key initialize", func(e *Engine) {
+		s := &e.s
+		s.published.initialize = s.pg.Control.SystemID
+		e.issue(events.PutKey{Key: events.KeyInitialize, Value: s.pg.Control.SystemID, Expect: events.Any}, s.dcsTimeout())
+	}}
+	syncSlots = act{"sync_slots", func(e *Engine) {
+		s := &e.s
+		want, drop := s.slotsWanted()
+		s.published.slotsAt = s.now
+		e.issue(events.SyncSlots{Members: want, Drop: drop}, slotsTimeout)
+	}}
+	applyConfig = act{"apply_config", func(e *Engine) {
+		e.issue(events.ApplyConfig{Document: e.s.settingsDoc}, configTimeout)
+	}}
+)
+
+// duties lets every duty that matches act.
+func (e *Engine) duties() {
+	if e.s.life == Exited {
+		return
+	}
+	for i := range dutyTable {
+		d := &dutyTable[i]
+		if !holds(d.When, &e.s) {
+			continue
+		}
+		before := len(e.out.Effects)
+		why := d.Why
+		if strings.Contains(why, "{") {
+			why = fill(why, &e.s)
+		}
+		d.Then.do(e)
+		if len(e.out.Effects) > before {
+			e.out.Fired = append(e.out.Fired, events.Fired{Rule: d.ID, Why: why})
+		}
+	}
+}
+
+func holds(when []predicate, s *state) bool {
+	for i := range when {
+		if !when[i].ok(s) {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	memberEvery = time.Second // positions are published at most this often
+	statusEvery = time.Second
+)
+
+// memberDue tells that the record must be written: what others act upon has changed, or it must be prolonged.
+func (s *state) memberDue() bool {
+	p := &s.published
+	if s.find(events.ActPutMember) != nil || s.now < p.memberAt.Add(50*time.Millisecond) && p.member != "" {
+		return false
+	}
+	if p.member == "" || s.now >= p.memberAt.Add(min(s.settings.LoopWait, s.ttl()/3)) {
+		return true
+	}
+	return p.shape != s.shape()
+}
+
+// historyMissing tells that the cluster's history does not end where this timeline begins.
+func (s *state) historyMissing() bool {
+	t := s.timeline()
+	if t == 0 || s.findKey(events.KeyHistory) != nil || s.published.historyAt != 0 && s.now < s.published.historyAt.Add(s.settings.LoopWait) {
+		return false
+	}
+	if t == 1 {
+		return !s.view.HasHistory
+	}
+	return s.view.ClusterTimeline() != t && len(s.history) > 0
+}
+
+func (s *state) historyText() string {
+	rows := make([]events.HistoryRow, 0, len(s.history))
+	for _, h := range s.history {
+		r := events.HistoryRow{Timeline: h.Parent, LSN: h.Switch, Reason: h.Reason}
+		for _, old := range s.view.History {
+			if old.Timeline == r.Timeline && old.LSN == r.LSN {
+				r = old
+			}
+		}
+		rows = append(rows, r)
+	}
+	if n := len(rows); n > 0 && rows[n-1].NewLeader == "" {
+		rows[n-1].NewLeader = s.self()
+		rows[n-1].Timestamp = time.Unix(0, s.wall).UTC().Format("2006-01-02T15:04:05.000000+00:00")
+	}
+	if most := s.settings.MaxTimelinesHistory; most > 0 && len(rows) > most {
+		rows = rows[len(rows)-most:]
+	}
+	b, err := json.Marshal(rows)
+	if err != nil {
+		return "[]" // rows hold only texts and numbers
+	}
+	return string(b)
+}
+
+func (s *state) statusText() string {
+	r := events.StatusRecord{Optime: s.pg.Server.Position()}
+	for _, slot := range s.pg.Server.Slots {
+		if r.Slots == nil {
+			r.Slots = map[string]events.LSN{}
+		}
+		if slot.RestartLSN != 0 {
+			r.Slots[slot.Name] = slot.RestartLSN
+		}
+	}
+	if r.Slots != nil {
+		r.Slots[SlotName(s.self())] = r.Optime
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return strconv.FormatUint(uint64(r.Optime), 10)
+	}
+	return string(b)
+}

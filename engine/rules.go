@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"strings"
+
+	"github.com/regent-ha/regent/events"
+)
+
+// predicate is a named condition on the folded state.
+type predicate struct {
+	name string
+	ok   func(*state) bool
+}
+
+func not(p predicate) predicate {
+	return predicate{"not " + p.name, func(s *state) bool { return !p.ok(s) }}
+}
+
+func either(a, b predicate) predicate {
+	return predicate{a.name + " or " + b.name, func(s *state) bool { return a.ok(s) || b.ok(s) }}
+}
+
+// act is a named thing that a row does: it issues effects and notes what it did in the state.
+type act struct {
+	name string
+	do   func(*Engine)
+}
+
+// row is one rule. Rows of a state are tried in order; the first whose conditions all hold is
+// taken. A row without To and Then holds: it says why nothing is done.
+type row struct {
+	ID   events.RuleID
+	In   events.LifecycleState
+	When []predicate
+	Then act
+	To   events.LifecycleState
+	// Why is the reason for people; {words} are filled with facts (facts.go).
+	Why string
+	// Refusal marks a row that says why this member, or a candidate, is not to lead.
+	Refusal bool
+}
+
+func all(p ...predicate) []predicate { return p }
+
+// always marks the last row of each state: what it waits for when nothing else is to be done.
+var always []predicate
+
+func (r *row) matches(s *state) bool {
+	for i := range r.When {
+		if !r.When[i].ok(s) {
+			return false
+		}
+	}
+	return true
+}
+
+// table is the rule table: every row of the lifecycle, in the order in which it is tried.
+var table = concat(startingRules, waitingRules, bootstrapRules, cloneRules, stoppedRules, repairRules, joiningRules, followingRules,
+	campaignRules, promotingRules, openingRules, adoptingRules, leadingRules, switchingRules, demotingRules, yieldingRules,
+	restartingRules, fencedRules, pausedRules, strandedRules, stoppingRules)
+
+func concat(chapters ...[]row) []row {
+	var out []row
+	for _, c := range chapters {
+		out = append(out, c...)
+	}
+	return out
+}
+
+// byState indexes the table.
+func byState() map[events.LifecycleState][]*row {
+	m := map[events.LifecycleState][]*row{}
+	for i := range table {
+		m[table[i].In] = append(m[table[i].In], &table[i])
+	}
+	return m
+}
+
+// fill replaces each {word} of a reason with the fact it names.
+func fill(text string, s *state) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		word, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			b.WriteString("{" + rest)
+			return b.String()
+		}
+		b.WriteString(factNamed(word)(s))
+		text = after
+	}
+}

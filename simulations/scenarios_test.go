@@ -1,0 +1,375 @@
+package simulations
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/regent-ha/regent/engine"
+	"github.com/regent-ha/regent/events"
+)
+
+const config = `{"ttl":30,"loop_wait":10,"retry_timeout":10,"postgresql":{"use_pg_rewind":true}}`
+const quick = `{"ttl":5,"loop_wait":1,"retry_timeout":2,"primary_start_timeout":0,"postgresql":{"use_pg_rewind":true}}`
+
+// grown makes a world with a healthy cluster of three.
+func grown(t *testing.T, seed uint64, cfg string) *World {
+	t.Helper()
+	w := New(Settings{Seed: seed, Members: 3, Config: cfg})
+	for _, m := range w.members {
+		m.Start()
+	}
+	within(t, w, time.Minute, "a healthy cluster", w.Healthy)
+	return w
+}
+
+func within(t *testing.T, w *World, d time.Duration, what string, ok func() bool) time.Duration {
+	t.Helper()
+	began := w.now
+	if !w.RunUntil(d, ok) {
+		t.Fatalf("no %s within %v\n%s", what, d, picture(w))
+	}
+	sound(t, w)
+	return w.now.Sub(began)
+}
+
+func sound(t *testing.T, w *World) {
+	t.Helper()
+	if len(w.Broken) > 0 {
+		t.Fatalf("broken:\n%s\n%s", strings.Join(w.Broken, "\n"), picture(w))
+	}
+}
+
+func picture(w *World) string {
+	var b strings.Builder
+	for _, l := range w.Trace[max(0, len(w.Trace)-60):] {
+		fmt.Fprintln(&b, l)
+	}
+	for _, m := range w.members {
+		fmt.Fprintf(&b, "%s alive %v exit %d pg running %v starting %v recovery %v tl %d lsn %v streaming %v from %q | %s\n", m.name, m.alive, m.Exit, m.pg.running, m.pg.starting, m.pg.recovery, m.pg.timeline, m.pg.lsn, m.pg.streaming, m.pg.upstream, m.State())
+	}
+	fmt.Fprintf(&b, "%s leader key %q\n", w.clock(), w.LeaderKey())
+	return b.String()
+}
+
+// eachSeed runs a scenario on several seeds, and each twice: the same seed must give the same run.
+func eachSeed(t *testing.T, run func(t *testing.T, seed uint64) *World) {
+	for seed := range uint64(5) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			a, b := run(t, seed), run(t, seed)
+			if a.Hash() != b.Hash() {
+				t.Fatalf("two runs of seed %d differ: %x and %x", seed, a.Hash(), b.Hash())
+			}
+		})
+	}
+}
+
+func TestBootstrapOfThreeAtOnce(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		if n := w.Fired["BS-20"]; n != 1 {
+			t.Fatalf("initdb ran %d times", n)
+		}
+		w.Run(time.Minute)
+		sound(t, w)
+		return w
+	})
+}
+
+func TestSwitchover(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		to := "n1"
+		if old.name == "n1" {
+			to = "n2"
+		}
+		before := old.pg.lsn
+		w.Put(events.KeyFailover, fmt.Sprintf(`{"leader":%q,"member":%q}`, old.name, to))
+		took := within(t, w, 10*time.Second, "leader "+to, func() bool { return w.Leader() == w.Member(to) })
+		if took > time.Second {
+			t.Errorf("switchover took %v\n%s", took, picture(w))
+		}
+		within(t, w, 20*time.Second, "a healthy cluster again", w.Healthy)
+		if w.Member(to).pg.lsn < before {
+			t.Fatal("WAL was lost")
+		}
+		if n := w.Fired["RW-99"]; n != 0 {
+			t.Errorf("a planned switchover needed a rewind\n%s", picture(w))
+		}
+		w.Run(20 * time.Second)
+		if v := w.store.keys[events.KeyFailover].value; v != "{}" {
+			t.Errorf("the request stays: %s", v)
+		}
+		return w
+	})
+}
+
+func TestCrashIsRestartedInPlace(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		old.CrashPostgres()
+		took := within(t, w, 5*time.Second, "the same leader", func() bool { return w.Leader() == old })
+		if took > time.Second {
+			t.Errorf("took %v", took)
+		}
+		within(t, w, 20*time.Second, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestCrashFailsOverAtOnce(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		old.CrashPostgres()
+		took := within(t, w, 5*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		if took > 400*time.Millisecond {
+			t.Errorf("took %v\n%s", took, picture(w))
+		}
+		within(t, w, 30*time.Second, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestMemberCrash(t *testing.T) {
+	for _, ttl := range []int{3, 5, 30} {
+		t.Run(fmt.Sprint("ttl ", ttl), func(t *testing.T) {
+			eachSeed(t, func(t *testing.T, seed uint64) *World {
+				w := grown(t, seed, fmt.Sprintf(`{"ttl":%d,"loop_wait":1,"retry_timeout":1,"postgresql":{"use_pg_rewind":true}}`, ttl))
+				old := w.Leader()
+				old.KillAll()
+				took := within(t, w, time.Minute, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+				if took > time.Duration(ttl)*time.Second+800*time.Millisecond {
+					t.Errorf("took %v\n%s", took, picture(w))
+				}
+				old.Boot()
+				within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+				return w
+			})
+		})
+	}
+}
+
+func TestFrozenAgentIsFenced(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		old.Freeze()
+		within(t, w, 10*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		w.Run(time.Minute)
+		sound(t, w)
+		old.Thaw()
+		within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestAgentKilledAndBackInTime(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		pid := old.pg.pid
+		old.Kill()
+		w.Run(5 * time.Second)
+		old.Start()
+		within(t, w, 5*time.Second, "the same leader", func() bool { return w.Leader() == old })
+		w.Run(time.Minute)
+		sound(t, w)
+		if old.pg.pid != pid || w.Leader() != old {
+			t.Fatalf("PostgreSQL was touched\n%s", picture(w))
+		}
+		return w
+	})
+}
+
+func TestAgentKilledForGood(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		old.Kill()
+		within(t, w, 10*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		old.Start()
+		within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestStoreOutage(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		w.SetStore(false)
+		within(t, w, 31*time.Second, "the demotion of the primary", func() bool { return !old.pg.writable() })
+		w.Run(10 * time.Second)
+		w.SetStore(true)
+		took := within(t, w, 10*time.Second, "a primary again", func() bool { return w.Leader() != nil })
+		if took > 2*time.Second {
+			t.Errorf("took %v after the store was back\n%s", took, picture(w))
+		}
+		within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestPrimaryLosesTheStoreButKeepsItsClients(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		w.Cut(old.name, true)
+		within(t, w, 40*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		w.Run(20 * time.Second)
+		w.Cut(old.name, false)
+		within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestFullRestart(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		for _, m := range w.members {
+			m.Stop()
+		}
+		within(t, w, time.Minute, "the end of all agents", func() bool {
+			return w.members[0].Exit == 0 && w.members[1].Exit == 0 && w.members[2].Exit == 0
+		})
+		for _, m := range w.members {
+			m.Exit = -1
+			m.Boot()
+		}
+		within(t, w, 2*time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestPowerCutOfAll(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		for _, m := range w.members {
+			m.KillAll()
+		}
+		w.Run(10 * time.Second)
+		for _, m := range w.members {
+			m.Boot()
+		}
+		within(t, w, 2*time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestEmptiedDataDirectoryIsClonedAgain(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		var m *Member
+		for _, x := range w.members {
+			if x != w.Leader() {
+				m = x
+			}
+		}
+		m.KillAll()
+		m.pg.data = false
+		m.Boot()
+		within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestPause(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		w.Put(events.KeyConfig, strings.Replace(config, "{", `{"pause":true,`, 1))
+		within(t, w, 10*time.Second, "a pause everywhere", func() bool {
+			for _, m := range w.members {
+				if m.engine.State() != engine.Paused {
+					return false
+				}
+			}
+			return true
+		})
+		if old.guardDeadline != 0 {
+			w.Run(time.Second)
+		}
+		w.SetStore(false)
+		w.Run(2 * time.Minute)
+		if !old.pg.writable() {
+			t.Fatalf("the primary was stopped in a pause\n%s", picture(w))
+		}
+		w.SetStore(true)
+		w.Run(20 * time.Second)
+		w.Put(events.KeyConfig, config)
+		within(t, w, 30*time.Second, "a healthy cluster again", w.Healthy)
+		if w.Leader() != old {
+			t.Errorf("the leader changed\n%s", picture(w))
+		}
+		return w
+	})
+}
+
+func TestForeignDataIsNotTouched(t *testing.T) {
+	w := grown(t, 1, config)
+	m := w.Member("n3")
+	if w.Leader() == m {
+		m = w.Member("n2")
+	}
+	m.KillAll()
+	m.pg.sysid = "7999999999999999999"
+	m.Boot()
+	within(t, w, 20*time.Second, "a stranded member", func() bool { return m.engine.State() == engine.Stranded })
+	w.Run(time.Minute)
+	if m.pg.running || !m.pg.data || m.pg.sysid != "7999999999999999999" {
+		t.Fatal("foreign data was touched")
+	}
+}
+
+func TestWipedStoreIsNotInitializedByAReplica(t *testing.T) {
+	w := grown(t, 2, config)
+	old := w.Leader()
+	old.KillAll()
+	for k := range w.store.keys {
+		delete(w.store.keys, k)
+	}
+	w.store.rev += 100
+	for _, m := range w.members {
+		if m != old {
+			m.post(w.store.snapshot())
+		}
+	}
+	w.Run(2 * time.Minute)
+	sound(t, w)
+	if w.Leader() != nil || w.store.keys[events.KeyInitialize] != nil {
+		t.Fatalf("a replica initialized the cluster\n%s", picture(w))
+	}
+	old.Boot()
+	within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+}
+
+func TestGuardKilledIsReplaced(t *testing.T) {
+	w := grown(t, 3, config)
+	old := w.Leader()
+	old.KillGuard()
+	w.Run(time.Minute)
+	sound(t, w)
+	if w.Leader() != old || old.guardDeadline == 0 {
+		t.Fatalf("the new guard holds no deadline\n%s", picture(w))
+	}
+}
+
+func TestAMutantIsCaught(t *testing.T) {
+	w := grown(t, 4, quick)
+	old := w.Leader()
+	old.Mutate = func(e *events.Effect) {
+		if _, ok := e.Action.(events.ArmGuard); ok {
+			e.Action = events.ArmGuard{Deadline: e.Deadline.Add(time.Hour)} // a guard that is told the wrong time
+		}
+	}
+	w.Run(5 * time.Second)
+	old.Freeze()
+	w.Run(20 * time.Second)
+	if len(w.Broken) == 0 {
+		t.Fatal("two primaries for many seconds, and no judge saw it")
+	}
+}
