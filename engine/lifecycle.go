@@ -53,15 +53,15 @@ type stateRow struct {
 
 // states is the one table of legal steps. The first row is the initial state.
 var states = []stateRow{
-	{Starting, "assess", from(Waiting, Stopped, Joining, Adopting, Paused, Restarting, Stranded), "the facts that place this member are being gathered", "the DCS and the first look at PostgreSQL", "retry_timeout, then again", false},
+	{Starting, "assess", from(Waiting, Stopped, Adopting, Paused, Stranded), "the facts that place this member are being gathered", "the DCS and the first look at PostgreSQL", "retry_timeout, then again", false},
 	{Waiting, "await", from(Starting, Bootstrapping, Cloning, Stopped), "the data directory is empty", "a leader to clone from, or the right to bootstrap", "loop_wait, then again", false},
 	{Bootstrapping, "bootstrap", from(Waiting), "this member creates the cluster", "initdb", "the effect's deadline", false},
-	{Cloning, "clone", from(Waiting, Stopped, Rewinding, Demoting, Stranded), "a base backup is being taken", "pg_basebackup", "the effect's deadline", false},
-	{Stopped, "stop", from(Starting, Bootstrapping, Cloning, Recovering, Rewinding, Joining, Following, Demoting, Yielding, Fenced, Opening, Restarting), "PostgreSQL is down and its next role is being found", "the DCS, or the comparison with the leader", "loop_wait, then again", false},
+	{Cloning, "clone", from(Waiting, Stopped, Demoting, Stranded), "a base backup is being taken", "pg_basebackup", "the effect's deadline", false},
+	{Stopped, "stop", from(Starting, Bootstrapping, Recovering, Rewinding, Joining, Following, Demoting, Yielding, Fenced, Restarting), "PostgreSQL is down and its next role is being found", "the DCS, or the comparison with the leader", "loop_wait, then again", false},
 	{Recovering, "recover", from(Stopped), "PostgreSQL's own crash recovery runs, so that the data can be rewound", "postgres --single", "the effect's deadline", false},
 	{Rewinding, "rewind", from(Stopped), "WAL that the leader does not have is being undone", "pg_rewind", "the effect's deadline", false},
 	{Joining, "join", from(Starting, Stopped, Cloning), "PostgreSQL starts as a replica", "the server", "the effect's deadline", false},
-	{Following, "follow", from(Starting, Joining, Campaigning, Promoting, Restarting, Paused), "a replica", "the leader, or the end of its lease", "loop_wait, then again", false},
+	{Following, "follow", from(Starting, Joining, Campaigning, Promoting, Restarting), "a replica", "the leader, or the end of its lease", "loop_wait, then again", false},
 	{Campaigning, "campaign", from(Following, Paused), "the lease is free, or was handed over: peers are asked and the lease is taken", "peers and the DCS", "the peer timeout", false},
 	{Promoting, "promote", from(Campaigning), "the lease is held and recovery is being ended", "PostgreSQL", "the effect's deadline, and the lease", false},
 	{Opening, "open", from(Stopped, Bootstrapping, Leading, Yielding), "the lease is held and PostgreSQL starts as a primary", "the server", "primary_start_timeout, and the lease", false},
@@ -72,8 +72,8 @@ var states = []stateRow{
 	{Yielding, "yield", from(Demoting, Leading), "PostgreSQL is down and the lease goes to a successor", "peers and the DCS", "the lease", false},
 	{Restarting, "restart", from(Following, Leading), "PostgreSQL restarts because an operator asked", "the server", "the effect's deadline", false},
 	{Fenced, "fence", from(Adopting, Promoting, Opening, Leading, Switching, Demoting, Restarting, Following, Joining), "the guard killed PostgreSQL, or an invariant broke", "proof that no process of it is left", "the stop's deadline, again and again", false},
-	{Paused, "pause", from(Starting, Waiting, Stopped, Following, Leading, Campaigning), "maintenance mode: PostgreSQL is left alone", "an operator's resume", "never", true},
-	{Stranded, "strand", from(Starting, Stopped, Following, Rewinding), "this data directory cannot join without a person", "an operator: see the reason", "never", true},
+	{Paused, "pause", from(Starting, Waiting, Stopped, Following, Leading), "maintenance mode: PostgreSQL is left alone", "an operator's resume", "never", true},
+	{Stranded, "strand", from(Starting, Stopped, Following), "this data directory cannot join without a person", "an operator: see the reason", "never", true},
 	{Stopping, "shut_down", from(Starting, Waiting, Bootstrapping, Cloning, Stopped, Recovering, Rewinding, Joining, Following, Campaigning, Promoting, Paused, Stranded, Yielding), "the agent was asked to stop", "PostgreSQL's exit", "the stop's deadline", false},
 	{Exited, "exit", from(Stopping, Starting), "the agent ends", "the process", "at once", true},
 }
