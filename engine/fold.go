@@ -108,6 +108,9 @@ func (s *state) foldSettings(doc json.RawMessage) {
 	if len(errs) > 0 && s.settingsDoc != nil {
 		settings, _ = events.ParseSettings(doc, s.settings)
 	}
+	settings.UsePgRewind = settings.UsePgRewind || s.member.UsePgRewind
+	settings.RemoveDataDirectoryOnRewindFailure = settings.RemoveDataDirectoryOnRewindFailure || s.member.RemoveDataDirectoryOnRewindFailure
+	settings.RemoveDataDirectoryOnDivergence = settings.RemoveDataDirectoryOnDivergence || s.member.RemoveDataDirectoryOnDivergence
 	s.settings, s.settingsDoc = settings, doc
 	s.settingsErrs = s.settingsErrs[:0:0]
 	for _, err := range errs {

@@ -64,6 +64,10 @@ type MemberConfig struct {
 	GuardPolicy string `json:"guard_policy"`
 	// MinTTL is the smallest lease that the store grants; a smaller ttl is raised to it.
 	MinTTL time.Duration `json:"min_ttl"`
+	// The local file may allow what the dynamic configuration does not.
+	UsePgRewind                        bool `json:"use_pg_rewind,omitempty"`
+	RemoveDataDirectoryOnRewindFailure bool `json:"remove_data_directory_on_rewind_failure,omitempty"`
+	RemoveDataDirectoryOnDivergence    bool `json:"remove_data_directory_on_diverged_timelines,omitempty"`
 	// WholeSecondTTL tells that the store keeps leases in whole seconds.
 	WholeSecondTTL bool `json:"whole_second_ttl,omitempty"`
 }

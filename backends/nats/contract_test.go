@@ -1,0 +1,53 @@
+package nats
+
+import (
+	"testing"
+	"time"
+
+	"github.com/regent-ha/regent/backends"
+	"github.com/regent-ha/regent/backends/backendtest"
+)
+
+func (f *fleet) harness() backendtest.Harness {
+	all := func(testing.TB) []*server { return f.servers }
+	return backendtest.Harness{
+		Open: func(t testing.TB, scope, member string) backends.Store { return f.open(t, f.config(scope, member)) },
+		Denied: func(t testing.TB, scope, member string) backends.Store {
+			cfg := f.config(scope, member)
+			cfg.User = readerUser
+			return f.open(t, cfg)
+		},
+		Lateness: time.Second,
+		Faults:   backendtest.Faults{FreezeAll: freeze(all), KillAll: crash(all)},
+	}
+}
+
+// The contract on one server, and on a cluster with three replicas. They run at the same time.
+
+func TestContractSingle(t *testing.T) {
+	t.Parallel()
+	h := startFleet(t, 1).harness()
+	h.TTL = 2 * time.Second
+	backendtest.Run(t, h)
+}
+
+func TestContractCluster(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, 3)
+	h := f.harness()
+	h.TTL = 5 * time.Second
+	// Elections take 5 to 8 s, and a healed member of a cluster that was gone as a whole has one more to wait for.
+	h.Recovery = 25 * time.Second
+	leader := func(t testing.TB) []*server { return []*server{f.leader(t)} }
+	follower := func(t testing.TB) []*server { return f.followers(t)[:1] }
+	h.Faults.KillLeader, h.Faults.FreezeLeader = crash(leader), freeze(leader)
+	h.Faults.FreezeFollower = freeze(follower)
+	t.Run("adapter", func(t *testing.T) {
+		for name, run := range map[string]func(*testing.T, *fleet){
+			"renewals at the end": renewalsAtTheEnd, "renewal latency": renewalLatency, "concurrent renewals": concurrentRenewals, "recreated bucket": recreatedBucket,
+		} {
+			t.Run(name, func(t *testing.T) { run(t, f) })
+		}
+	})
+	backendtest.Run(t, h)
+}

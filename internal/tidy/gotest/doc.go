@@ -1,0 +1,9 @@
+// Gotest runs go test and ends with a count of packages and tests, the way a reader of a long log
+// wants it: what go test says about each package as it comes, the output of failed tests only, and
+// in the end the failed and the skipped tests by name.
+//
+//	go run ./internal/tidy/gotest [go test flags] packages
+//
+// It fails when go test does. With the environment variable CI set it also fails when a test was
+// skipped: on a machine that has everything, a skipped test is one that nobody notices.
+package main
