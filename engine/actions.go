@@ -177,7 +177,9 @@ func (e *Engine) askPeers() {
 	s.ask.effect = e.issue(events.AskPeers{Peers: s.ask.peers, Timeout: peerTimeout}, peerTimeout)
 }
 
+// clearFailover empties the request at the revision seen; a newer one stays.
 func (e *Engine) clearFailover() {
+	e.s.published.cleared = e.s.view.Failover.Revision
 	e.issue(events.PutKey{Key: events.KeyFailover, Value: "{}", Expect: int64(e.s.view.Failover.Revision)}, e.s.dcsTimeout())
 }
 

@@ -20,17 +20,26 @@ type duty struct {
 
 // dutyTable is every duty; all of those that match act, in order.
 var dutyTable = []duty{
-	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle), Then: renew, Why: "renewing the lease, {lease left} before its end"},
-	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armIdle), Then: arm, Why: "telling the guard the lease's new deadline"},
-	{ID: "LE-30", When: all(guardArmed, harmless, disarmIdle), Then: disarm, Why: "PostgreSQL is no primary: the guard may stand down"},
-	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS, Why: "a full look at the DCS, as every loop_wait"},
+	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle), Then: renew,
+		Why: "renewing the lease, {lease left} before its end"},
+	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armIdle), Then: arm,
+		Why: "telling the guard the lease's new deadline"},
+	{ID: "LE-30", When: all(guardArmed, harmless, disarmIdle), Then: disarm,
+		Why: "PostgreSQL is no primary: the guard may stand down"},
+	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS,
+		Why: "a full look at the DCS, as every loop_wait"},
 	{ID: "PU-10", When: all(dcsUp, memberChanged), Then: putMember, Why: "publishing this member's record"},
-	{ID: "PU-20", When: all(dcsUp, leaseHeld, isPrimary, statusDue), Then: putStatus, Why: "publishing the position and the slots"},
-	{ID: "PU-30", When: all(dcsUp, leaseHeld, isPrimary, historyMissing), Then: putHistory, Why: "publishing the history of timelines"},
-	{ID: "PU-40", When: all(dcsUp, leaseHeld, configMissing), Then: putConfig, Why: "the DCS has no configuration: writing the one in force"},
+	{ID: "PU-20", When: all(dcsUp, leaseHeld, isPrimary, statusDue), Then: putStatus,
+		Why: "publishing the position and the slots"},
+	{ID: "PU-30", When: all(dcsUp, leaseHeld, isPrimary, historyMissing), Then: putHistory,
+		Why: "publishing the history of timelines"},
+	{ID: "PU-40", When: all(dcsUp, leaseHeld, configMissing), Then: putConfig,
+		Why: "the DCS has no configuration: writing the one in force"},
 	{ID: "PU-50", When: all(dcsUp, leaseHeld, initUnwritten), Then: putInitialize, Why: "writing the system identifier"},
-	{ID: "FK-10", When: all(dcsUp, leaseHeld, leadingNow, switchPending, switchMoot), Then: clearFailover, Why: "the request for a switchover is done, or not meant for this leader: clearing it"},
-	{ID: "SL-10", When: all(running, isAnswering, slotsWrong), Then: syncSlots, Why: "the members' replication slots are brought up to date"},
+	{ID: "FK-10", When: all(dcsUp, leaseHeld, leadingNow, switchPending, switchMoot), Then: clearFailover,
+		Why: "the request for a switchover is done, or not meant for this leader: clearing it"},
+	{ID: "SL-10", When: all(running, isAnswering, slotsWrong), Then: syncSlots,
+		Why: "the members' replication slots are brought up to date"},
 	{ID: "CF-10", When: all(configUnapplied), Then: applyConfig, Why: "giving the configuration to PostgreSQL"},
 }
 
@@ -54,7 +63,11 @@ var (
 	leadingNow  = predicate{"this member leads", func(s *state) bool { return s.life == Leading || s.life == Paused }}
 	switchMoot  = predicate{"the request cannot be meant for this leader", func(s *state) bool {
 		f := &s.view.Failover
-		return s.findKey(events.KeyFailover) == nil && (f.Leader != "" && f.Leader != s.self() || f.Candidate == s.self() || s.switchStale() || s.life == Paused && f.Candidate == "")
+		if s.findKey(events.KeyFailover) != nil || f.Revision == s.published.cleared {
+			return false
+		}
+		return f.Leader != "" && f.Leader != s.self() || f.Candidate == s.self() || s.switchStale() ||
+			s.life == Paused && f.Candidate == ""
 	}}
 	memberChanged = predicate{"the record has changed, or is to be prolonged", func(s *state) bool { return s.memberDue() }}
 	statusDue     = predicate{"the status is due", func(s *state) bool {
@@ -65,7 +78,8 @@ var (
 		return s.view.Config == nil && s.settingsDoc != nil && s.findKey(events.KeyConfig) == nil && !s.hasProblem(events.KeyConfig)
 	}}
 	initUnwritten = predicate{"the system identifier is not written", func(s *state) bool {
-		return !s.view.Initialized() && s.pg.Control.SystemID != "" && s.findKey(events.KeyInitialize) == nil && s.published.initialize != s.pg.Control.SystemID
+		id := s.pg.Control.SystemID
+		return !s.view.Initialized() && id != "" && s.findKey(events.KeyInitialize) == nil && s.published.initialize != id
 	}}
 	slotsWrong      = predicate{"a member's slot is missing, or one is left over", func(s *state) bool { return s.slotsDue() }}
 	configUnapplied = predicate{"the configuration has changed", func(s *state) bool {

@@ -63,6 +63,7 @@ var facts = []fact{
 	{"scheduled", func(s *state) string { return s.view.Failover.ScheduledAt }},
 	{"peers", func(s *state) string { return s.peerText() }},
 	{"start left", func(s *state) string { return seconds(s.opened.Add(s.openPatience()).Sub(s.now)) }},
+	{"unsupported", func(s *state) string { return s.settings.Unsupported }},
 	{"stranded", func(s *state) string { return s.stranded.why }},
 	{"broken", func(s *state) string { return s.brokenText }},
 }

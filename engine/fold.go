@@ -308,7 +308,9 @@ func (s *state) foldFinished(f events.EffectFinished) {
 	kind := flight.effect.Action.ActionKind()
 	if isLifecycle(kind) {
 		s.progress = ""
-		s.acted = s.now
+		if s.acted = f.Ended; s.acted == 0 {
+			s.acted = s.now
+		}
 		if f.Outcome == events.Done {
 			s.failures, s.restUntil, s.lastError = 0, 0, ""
 		} else if !flight.cancelled {

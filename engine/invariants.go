@@ -55,7 +55,8 @@ var invariants = []invariant{
 	{"I5", "data is discarded only for an operator's order, or where a setting allows it and the divergence is proven", func(s *state, d *events.Decision) bool {
 		for i := range d.Effects {
 			if c, ok := d.Effects[i].Action.(events.Clone); ok && c.Discard {
-				if c.From.ConnURL == "" || !d.HasFired("SP-03", "DE-25", "SX-10") && !(s.diverged.found && (s.settings.RemoveDataDirectoryOnDivergence || s.settings.RemoveDataDirectoryOnRewindFailure)) {
+				ordered := d.HasFired("SP-03", "DE-25", "SX-10")
+				if c.From.ConnURL == "" || !ordered && !(s.diverged.found && mayDiscardBad.ok(s)) {
 					return false
 				}
 			}

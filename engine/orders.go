@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/regent-ha/regent/events"
@@ -60,7 +61,13 @@ func (e *Engine) judgeRestart(r events.OperatorRequest) (code int, body string) 
 		if s.scheduled != nil {
 			return 409, "Another restart is already scheduled"
 		}
-		s.scheduled = &events.ScheduledRestart{Schedule: r.ScheduledAt, PostmasterStartTime: s.pg.Server.StartedAt, Role: r.Role, RestartPending: r.RestartPending, Timeout: r.TimeoutSeconds}
+		s.scheduled = &events.ScheduledRestart{
+			Schedule: r.ScheduledAt, PostmasterStartTime: s.pg.Server.StartedAt, Role: r.Role,
+			RestartPending: r.RestartPending, Timeout: r.TimeoutSeconds,
+		}
+		if v := r.PostgresVersion; v != 0 {
+			s.scheduled.PostgresVersion = fmt.Sprintf("%d.%d", v/10000, v%10000)
+		}
 		s.scheduledAt = r.ScheduledUnix
 		s.scheduledOrder = r
 		s.scheduledOrder.ID, s.scheduledOrder.ScheduledUnix = "", 0

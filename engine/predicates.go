@@ -23,8 +23,10 @@ var (
 	leaseOpIdle   = predicate{"no lease operation is under way", func(s *state) bool { return s.leaseEffect() == nil }}
 	campaignReady = predicate{"the pause between two attempts is over", func(s *state) bool { return s.now >= s.campaign }}
 
-	initAbsent   = predicate{"the cluster is not initialized", func(s *state) bool { return s.viewKnown && s.view.Initialize == nil }}
-	initPending  = predicate{"somebody is initializing the cluster", func(s *state) bool { return s.viewKnown && s.view.Initialize != nil && *s.view.Initialize == "" }}
+	initAbsent  = predicate{"the cluster is not initialized", func(s *state) bool { return s.viewKnown && s.view.Initialize == nil }}
+	initPending = predicate{"somebody is initializing the cluster", func(s *state) bool {
+		return s.viewKnown && s.view.Initialize != nil && *s.view.Initialize == ""
+	}}
 	initOrphaned = predicate{"no member has been initializing it for a ttl", func(s *state) bool { return s.initSeen != 0 && s.now >= s.initSeen.Add(s.ttl()) }}
 	initialized  = predicate{"the cluster is initialized", func(s *state) bool { return s.view.Initialized() }}
 	foreignData  = predicate{"the data belongs to another cluster", func(s *state) bool {
@@ -48,16 +50,24 @@ var (
 	unclean     = predicate{"the data was not shut down cleanly", func(s *state) bool { return !s.pg.Control.Clean() }}
 	timelineOK  = predicate{"the timeline is the cluster's newest", func(s *state) bool { return s.timeline() == 0 || s.timeline() >= s.view.ClusterTimeline() }}
 
+	unsupported = predicate{"a setting promises what this version cannot keep", func(s *state) bool { return s.settings.Unsupported != "" }}
+
 	idle      = predicate{"no effect works on the data directory", func(s *state) bool { return s.lifecycleEffect() == nil }}
 	rested    = predicate{"the pause after the last failure is over", func(s *state) bool { return s.now >= s.restUntil }}
 	failedNow = predicate{"the last effect failed", func(s *state) bool { return s.failures > 0 }}
 
 	sourceReady   = predicate{"the leader can be copied from", func(s *state) bool { return s.cloneSource() != nil }}
 	upstreamReady = predicate{"the leader runs as a primary", func(s *state) bool { return s.leaderIsPrimary() }}
-	upstreamWrong = predicate{"another upstream is to be followed", func(s *state) bool { return s.wantedUpstream().ConnURL != "" && s.wantedUpstream() != s.upstream }}
-	notStreaming  = predicate{"nothing was streamed for 3 s", func(s *state) bool { return s.now >= s.streamed.Add(streamPatience) }}
-	unchecked     = predicate{"the history was not compared with this leader's", func(s *state) bool { return !s.diverged.known || s.diverged.leader != s.leader() }}
-	hasDiverged   = predicate{"this member has WAL that the leader has not", func(s *state) bool { return s.diverged.known && s.diverged.found && s.diverged.leader == s.leader() }}
+	upstreamWrong = predicate{"another upstream is to be followed", func(s *state) bool {
+		return s.wantedUpstream().ConnURL != "" && s.wantedUpstream() != s.upstream
+	}}
+	notStreaming = predicate{"nothing was streamed for 3 s", func(s *state) bool { return s.now >= s.streamed.Add(streamPatience) }}
+	unchecked    = predicate{"the history was not compared with this leader's", func(s *state) bool {
+		return !s.diverged.known || s.diverged.leader != s.leader()
+	}}
+	hasDiverged = predicate{"this member has WAL that the leader has not", func(s *state) bool {
+		return s.diverged.known && s.diverged.found && s.diverged.leader == s.leader()
+	}}
 	canRewind     = predicate{"pg_rewind is allowed and possible", func(s *state) bool { return s.settings.UsePgRewind && s.pg.Control.CanRewind }}
 	rewindFails   = predicate{"pg_rewind failed three times", func(s *state) bool { return s.failures >= 3 }}
 	mayDiscard    = predicate{"diverged data may be discarded", func(s *state) bool { return s.settings.RemoveDataDirectoryOnDivergence }}

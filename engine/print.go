@@ -21,7 +21,8 @@ func WriteRules(w io.Writer) error {
 		"`regent why` and the tests name rules by it. Rows marked *refusal* say why a member is not to lead.\n")
 	for i := range states {
 		st := &states[i]
-		fmt.Fprintf(&b, "\n## %s\n\n%s. Waits for: %s; until: %s.\n\n| rule | when | does | then | reason |\n|---|---|---|---|---|\n", st.State, capital(st.Is), st.Owner, st.Until)
+		fmt.Fprintf(&b, "\n## %s\n\n%s. Waits for: %s; until: %s.\n\n", st.State, capital(st.Is), st.Owner, st.Until)
+		b.WriteString("| rule | when | does | then | reason |\n|---|---|---|---|---|\n")
 		for j := range table {
 			r := &table[j]
 			if r.In != st.State {
@@ -34,12 +35,14 @@ func WriteRules(w io.Writer) error {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", id, conditions(r.When), cell(r.Then.name), cell(string(r.To)), cell(r.Why))
 		}
 	}
-	b.WriteString("\n## Duties\n\nThey act beside the lifecycle, in any state in which their conditions hold.\n\n| rule | when | does | reason |\n|---|---|---|---|\n")
+	b.WriteString("\n## Duties\n\nThey act beside the lifecycle, in any state in which their conditions hold.\n\n" +
+		"| rule | when | does | reason |\n|---|---|---|---|\n")
 	for i := range dutyTable {
 		d := &dutyTable[i]
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", d.ID, conditions(d.When), cell(d.Then.name), cell(d.Why))
 	}
-	b.WriteString("\n## Invariants\n\nChecked after every step, in production too. A broken one is a bug: it is recorded, and the member is fenced\n(rule IN-01).\n\n| ID | holds after every step |\n|---|---|\n")
+	b.WriteString("\n## Invariants\n\nChecked after every step, in production too. A broken one is a bug: it is recorded, and the member is fenced\n" +
+		"(rule IN-01).\n\n| ID | holds after every step |\n|---|---|\n")
 	for i := range invariants {
 		fmt.Fprintf(&b, "| %s | %s |\n", invariants[i].ID, invariants[i].Text)
 	}

@@ -159,6 +159,7 @@ type publication struct {
 	status     string
 	statusAt   events.Instant
 	historyAt  events.Instant
+	cleared    uint64 // revision of the failover key that was cleared last
 	initialize string
 	slotsAt    events.Instant
 }

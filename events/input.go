@@ -162,7 +162,10 @@ type OperatorAsked struct {
 
 // EffectFinished is the outcome of any effect that has no answer of its own kind.
 type EffectFinished struct {
-	Effect  uint64     `json:"effect"`
+	Effect uint64 `json:"effect"`
+	// Ended is when the executor was done: a look at PostgreSQL that began later shows what it did. Zero: when the
+	// fact was consumed.
+	Ended   Instant    `json:"ended,omitempty"`
 	Action  ActionKind `json:"action"`
 	Outcome Outcome    `json:"outcome"`
 	Error   string     `json:"error,omitempty"`

@@ -52,17 +52,28 @@ func mayHoldSecret(s string) bool {
 		case '@':
 			return true
 		case 'p', 's', 't', 'c', 'a', 'b', 'P', 'S', 'T', 'C', 'A', 'B':
-			for _, w := range quickWords {
-				if s[i]|0x20 == w[0] && len(s)-i >= len(w) && strings.EqualFold(s[i:i+len(w)], w) {
-					return true
-				}
+			if beginsSecretWord(s[i:]) {
+				return true
 			}
 		}
 	}
 	return false
 }
 
-var quickWords = []string{"passw", "passphrase", "pwd", "secret", "token", "credential", "auth", "api", "access", "private", "bearer"}
+func beginsSecretWord(s string) bool {
+	for _, w := range quickWords {
+		if s[0]|0x20 == w[0] && len(s) >= len(w) && strings.EqualFold(s[:len(w)], w) {
+			return true
+		}
+	}
+	return false
+}
+
+// quickWords begin every name that secretName or the patterns know.
+var quickWords = []string{
+	"passw", "passphrase", "pwd", "secret", "token", "credential", "auth", "bearer", "apikey", "api_key", "api-key", "accesskey",
+	"access_key", "access-key", "privatekey", "private_key", "private-key",
+}
 
 const (
 	wordPattern  = `(?:passw|passphrase|pwd|secret|token|credential|auth|api[_-]?key|access[_-]?key|private[_-]?key)`

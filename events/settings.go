@@ -33,6 +33,9 @@ type Settings struct {
 	MemberSlotsTTL                     time.Duration
 	RemoveDataDirectoryOnRewindFailure bool
 	RemoveDataDirectoryOnDivergence    bool
+	// Unsupported names a setting that promises what this version cannot keep (synchronous_mode,
+	// standby_cluster). While it is set, a member that does not lead does not take the lead.
+	Unsupported string
 }
 
 // Bounds of the timing settings. Patroni refuses a ttl below 20 s; regent's renewals are frequent enough for 3 s.
@@ -79,6 +82,9 @@ func ParseSettings(doc json.RawMessage, base Settings) (Settings, []error) {
 	history := time.Duration(s.MaxTimelinesHistory)
 	p.number("max_timelines_history", &history, 1, 0, "a number of rows, 0 (all) or more")
 	s.MaxTimelinesHistory = int(history)
+	s.Unsupported = ""
+	p.off("standby_cluster", &s.Unsupported)
+	p.off("synchronous_mode", &s.Unsupported)
 	if pg, ok := m["postgresql"].(map[string]any); ok {
 		p.doc, p.prefix = pg, "postgresql."
 		p.boolean("use_slots", &s.UseSlots)
@@ -168,6 +174,19 @@ func inRange(f float64, unit, least time.Duration) bool {
 	}
 	n := f * float64(unit)
 	return n >= float64(least) && n >= 0 && n <= top // false for NaN
+}
+
+// off refuses a setting that is on: ignoring it would break a promise.
+func (p *settingsParser) off(key string, unsupported *string) {
+	v := p.doc[key]
+	if b, ok := ParseBool(v); v == nil || ok && !b {
+		return
+	}
+	if section, ok := v.(map[string]any); ok && section["host"] == nil && section["port"] == nil && section["restore_command"] == nil {
+		return
+	}
+	*unsupported = key
+	p.bad(key, v, "off or absent: this version of regent cannot keep what it promises")
 }
 
 func (p *settingsParser) boolean(key string, into *bool) {

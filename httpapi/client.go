@@ -212,7 +212,7 @@ func (c *Client) PeerStatus(ctx context.Context, p events.Peer) events.PeerStatu
 	if u, err := url.Parse(p.APIURL); err == nil && u.Path != "" {
 		path = u.EscapedPath()
 	}
-	reply, err := c.do(ctx, http.MethodGet, p.APIURL, path, nil)
+	reply, err := c.do(ctx, http.MethodGet, p.APIURL, path+"?"+FreshQuery, nil)
 	if err == nil && reply.Code != http.StatusOK {
 		err = fmt.Errorf("answer %d", reply.Code)
 	}

@@ -142,7 +142,7 @@ func (d *Driver) askRefused(ctx context.Context, pid int, e effective) (bool, er
 	if err != nil || len(rs) == 0 {
 		return false, err
 	}
-	any := false
+	refused := false
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, row := range rs[0].Rows {
@@ -152,7 +152,7 @@ func (d *Driver) askRefused(ctx context.Context, pid int, e effective) (bool, er
 		}
 		d.rejected[name] = reason
 		d.log.Warn("removed a parameter that the server refuses", zap.String("parameter", name), zap.String("reason", reason))
-		any = true
+		refused = true
 	}
-	return any, nil
+	return refused, nil
 }

@@ -138,9 +138,9 @@ func orDefault(d, def time.Duration) time.Duration {
 // not exist yet.
 func resolveDataDir(path string) (string, error) {
 	path = filepath.Clean(path)
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err == nil {
-		return real, nil
+		return resolved, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("resolve %s: %w", path, err)

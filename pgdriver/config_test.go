@@ -37,7 +37,8 @@ func TestRecordEndMatchesNextRecord(t *testing.T) {
 	must(t, err)
 	end, err := recordEnd(s.dataDir, &c)
 	must(t, err)
-	out, err := s.runPath(deadline(t), testBinDir+"/pg_waldump", tool{op: "test", args: []string{"-p", s.dataDir + "/pg_wal", "-s", c.Checkpoint.String(), "-n", "2"}})
+	out, err := s.runPath(deadline(t), testBinDir+"/pg_waldump", tool{op: "test",
+		args: []string{"-p", s.dataDir + "/pg_wal", "-s", c.Checkpoint.String(), "-n", "2"}})
 	if err == nil || !strings.Contains(out, "at "+end.String()) {
 		t.Fatalf("end %v, pg_waldump says %v %s", end, err, out)
 	}
@@ -46,7 +47,8 @@ func TestRecordEndMatchesNextRecord(t *testing.T) {
 func TestApplyConfig(t *testing.T) {
 	s := primary(t, "one")
 	doc := json.RawMessage(`{"ttl": 30, "postgresql": {"parameters": {"work_mem": "7MB", "max_connections": 55, "log_line_prefix": "it's \\ 'so' %m ",
- "no_such_parameter": 1, "autovacuum_naptime": "blah", "max_wal_senders": 1, "my.own": "x", "wal_log_hints": "off", "shared_buffers": "32MB", "superuser_reserved_connections": 4}}}`)
+ "no_such_parameter": 1, "autovacuum_naptime": "blah", "max_wal_senders": 1, "my.own": "x", "wal_log_hints": "off", "shared_buffers": "32MB",
+ "superuser_reserved_connections": 4}}}`)
 	_, err := s.ApplyConfig(deadline(t), doc, nil)
 	must(t, err)
 	s.awaitSQL("SHOW work_mem", "7MB")
@@ -64,9 +66,16 @@ func TestApplyConfig(t *testing.T) {
 			t.Errorf("%s: error %v, hint %q", bad, err, Hint(err))
 		}
 	}
+	local := s.cfg
+	local.Parameters = map[string]string{"work_mem": "9MB", "shared_buffers": "16MB"}
+	must(t, s.SetLocal(local))
+	_, err = s.ApplyConfig(deadline(t), doc, nil)
+	must(t, err)
+	s.awaitSQL("SHOW work_mem", "9MB")
 	_, err = s.Restart(deadline(t), events.RestartPostgres{AsPrimary: true}, nil)
 	must(t, err)
-	if got := s.sql("SELECT current_setting('max_connections') || ' ' || current_setting('max_wal_senders') || ' ' || current_setting('wal_log_hints')"); got != "55 10 off" {
+	if got := s.sql("SELECT string_agg(setting, ' ' ORDER BY name) FROM pg_settings" +
+		" WHERE name IN ('max_connections', 'max_wal_senders', 'wal_log_hints')"); got != "55 10 off" {
 		t.Errorf("after the restart: %s", got)
 	}
 	s.await("nothing pending", func(o events.Observation) bool { return o.Answering && len(o.Server.PendingRestart) == 0 })

@@ -100,7 +100,7 @@ func connect(ctx context.Context, t target, c Credentials, extra ...kv) (*pgconn
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", t.address(), err)
 	}
-	cfg.Password = c.Password
+	cfg.Password, cfg.ValidateConnect = c.Password, nil // the environment has no say
 	cfg.RuntimeParams = map[string]string{"application_name": "regent", "client_encoding": "UTF8"}
 	for _, k := range extra {
 		cfg.RuntimeParams[k.key] = k.value

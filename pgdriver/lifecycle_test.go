@@ -80,7 +80,7 @@ func TestStopModes(t *testing.T) {
 		if (r.ShutdownLSN != 0) != (mode == events.StopFast) {
 			t.Errorf("stop %s: shutdown LSN %v", mode, r.ShutdownLSN)
 		}
-		if left, err := serverProcesses(s.dataDir, 0); err != nil || len(left) != 0 {
+		if left, err := serverProcesses(s.dataDir); err != nil || len(left) != 0 {
 			t.Fatalf("stop %s left %d processes: %v", mode, len(left), err)
 		}
 		closeConn(conn)
@@ -111,6 +111,19 @@ func TestStopEscalates(t *testing.T) {
 	s.await("not running", func(o events.Observation) bool { return !o.Running })
 }
 
+func TestStopWithoutDataDirectory(t *testing.T) {
+	for _, mode := range []events.StopMode{events.StopImmediate, events.StopKill} {
+		s := primary(t, "one")
+		must(t, os.Rename(s.dataDir, s.dataDir+".gone"))
+		pid := s.last().PID
+		s.stop(mode)
+		s.awaitFact("the exit", 0, exited(pid, true))
+		if left, err := serverProcesses(s.dataDir + ".gone"); err != nil || len(left) != 0 {
+			t.Errorf("stop %s left %d processes: %v", mode, len(left), err)
+		}
+	}
+}
+
 func TestExitOfAdoptedPostmaster(t *testing.T) {
 	first := primary(t, "one")
 	first.end() // the agent goes, the server stays
@@ -132,10 +145,10 @@ func TestExitOfAdoptedPostmaster(t *testing.T) {
 	again.mu.Unlock()
 	begun := time.Now()
 	must(t, syscall.Kill(o.PID, syscall.SIGKILL))
-	dead := again.awaitFact("the exit", from, func(f events.Fact) bool { e, ok := f.(events.PostgresExited); return ok && !e.Gone && e.PID == o.PID })
-	gone := again.awaitFact("the end of the children", from, func(f events.Fact) bool { e, ok := f.(events.PostgresExited); return ok && e.Gone && e.PID == o.PID })
+	dead := again.awaitFact("the exit", from, exited(o.PID, false))
+	gone := again.awaitFact("the end of the children", from, exited(o.PID, true))
 	t.Logf("kill -9 to exited: %v, to gone: %v", dead.at.Sub(begun).Round(100*time.Microsecond), gone.at.Sub(begun).Round(100*time.Microsecond))
-	if left, err := serverProcesses(again.dataDir, 0); err != nil || len(left) != 0 {
+	if left, err := serverProcesses(again.dataDir); err != nil || len(left) != 0 {
 		t.Fatalf("left %d processes: %v", len(left), err)
 	}
 	<-busyDone
@@ -146,6 +159,10 @@ func TestExitOfAdoptedPostmaster(t *testing.T) {
 	begun = time.Now()
 	again.start(true, nil)
 	t.Logf("start after kill -9: %v", time.Since(begun).Round(time.Millisecond))
+}
+
+func exited(pid int, gone bool) func(events.Fact) bool {
+	return func(f events.Fact) bool { return f == events.PostgresExited{PID: pid, Gone: gone} }
 }
 
 func (s *server) awaitSQL(query, want string) {
@@ -164,7 +181,7 @@ func (s *server) awaitSQL(query, want string) {
 
 func TestHungPostmaster(t *testing.T) {
 	s := primary(t, "one")
-	all, err := serverProcesses(s.dataDir, 0)
+	all, err := serverProcesses(s.dataDir)
 	must(t, err)
 	defer closeAll(all)
 	for _, p := range all {

@@ -31,7 +31,14 @@ const testBinDir = "/usr/lib/postgresql/15/bin"
 // TestMain runs the tests as postgres: PostgreSQL refuses root.
 func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
-		os.Exit(m.Run())
+		code := m.Run()
+		if template.dir != "" {
+			if err := os.RemoveAll(filepath.Dir(template.dir)); err != nil {
+				fmt.Fprintln(os.Stderr, "remove the template:", err)
+				code = 1
+			}
+		}
+		os.Exit(code)
 	}
 	code, err := runAsPostgres()
 	if err != nil {

@@ -226,7 +226,8 @@ func checkParameters(section string, params map[string]string) error {
 			errs = append(errs, hinted("check "+section, fmt.Errorf("%q: want the name of a parameter", name), "remove %q from %s", name, section))
 		}
 		if hasControl(params[name]) {
-			errs = append(errs, hinted("check "+section, fmt.Errorf("%s = %q: want no control characters", name, params[name]), "correct %s in %s", name, section))
+			errs = append(errs, hinted("check "+section, fmt.Errorf("%s = %q: want no control characters", name, params[name]),
+				"correct %s in %s", name, section))
 		}
 	}
 	return errors.Join(errs...)

@@ -18,6 +18,7 @@ import (
 // process is a handle to one process that cannot be mistaken for a later one of the same number.
 type process struct {
 	pid     int
+	parent  int    // when the handle was opened
 	started uint64 // clock ticks after boot: with pid, the identity of the process
 	fd      *os.File
 }
@@ -43,7 +44,7 @@ func openProcess(pid int) (*process, error) {
 		p.close()
 		return nil, errNoProcess
 	}
-	p.started = stat.started
+	p.started, p.parent = stat.started, stat.parent
 	return p, nil
 }
 
@@ -153,7 +154,7 @@ func readStat(pid int) (procStat, error) {
 func isServerProcess(pid int, dataDir string) bool {
 	dir := "/proc/" + strconv.Itoa(pid)
 	cwd, err := os.Readlink(dir + "/cwd")
-	if err != nil || cwd != dataDir {
+	if err != nil || strings.TrimSuffix(cwd, " (deleted)") != dataDir {
 		return false
 	}
 	exe, err := os.Readlink(dir + "/exe")
@@ -165,9 +166,20 @@ func isServerProcess(pid int, dataDir string) bool {
 	return name == "postgres" || name == "postmaster"
 }
 
-// serverProcesses lists the living PostgreSQL processes of the data directory that do not belong to
-// the postmaster keep (zero: none).
-func serverProcesses(dataDir string, keep int) ([]*process, error) {
+// serverProcesses lists the living PostgreSQL processes of the data directory.
+func serverProcesses(dataDir string) ([]*process, error) {
+	return listProcesses(func(pid int) bool { return isServerProcess(pid, dataDir) })
+}
+
+// childrenOf lists the living children of a process.
+func childrenOf(parent int) ([]*process, error) {
+	return listProcesses(func(pid int) bool {
+		stat, err := readStat(pid)
+		return err == nil && stat.parent == parent
+	})
+}
+
+func listProcesses(belongs func(pid int) bool) ([]*process, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
@@ -175,11 +187,7 @@ func serverProcesses(dataDir string, keep int) ([]*process, error) {
 	var found []*process
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == keep || !isServerProcess(pid, dataDir) {
-			continue
-		}
-		stat, err := readStat(pid)
-		if err != nil || stat.zombie || keep != 0 && stat.parent == keep {
+		if err != nil || !belongs(pid) {
 			continue
 		}
 		p, err := openProcess(pid)
@@ -230,12 +238,17 @@ func (d *Driver) leftovers(born uint64) ([]*process, error) {
 }
 
 func (d *Driver) leftoversLocked(born uint64) ([]*process, error) {
+	found, err := serverProcesses(d.dataDir)
+	if err != nil || len(found) == 0 {
+		return nil, err // without a look at the disk, which may hang
+	}
 	keep := 0
 	if d.launched != nil && !d.launched.dead() {
 		keep = d.launched.pid
 	} else {
 		alive, _, err := findPostmaster(d.dataDir)
 		if err != nil {
+			closeAll(found)
 			return nil, err
 		}
 		if alive != nil {
@@ -243,13 +256,9 @@ func (d *Driver) leftoversLocked(born uint64) ([]*process, error) {
 			alive.close()
 		}
 	}
-	found, err := serverProcesses(d.dataDir, keep)
-	if err != nil {
-		return nil, err
-	}
 	left := found[:0]
 	for _, p := range found {
-		if p.started > born {
+		if p.started > born || keep != 0 && (p.pid == keep || p.parent == keep) {
 			p.close()
 			continue
 		}

@@ -17,6 +17,45 @@ import (
 
 func TestCloneStreamPromoteAndRejoin(t *testing.T) {
 	a := primary(t, "a")
+	b := cloneAndStream(t, a)
+	c := replica(t, "c", a)
+	if _, err := c.CheckDivergence(deadline(t), b.upstream(), nil); !errors.Is(err, ErrNotPrimary) {
+		t.Errorf("check against a replica: %v", err)
+	}
+	a.sql("CREATE TABLE t AS SELECT 1 AS i")
+	switchOver(t, a, b)
+	_, err := b.SyncSlots(deadline(t), []string{"a", "B-1", "c"}, nil, nil)
+	must(t, err)
+	b.await("slots", func(o events.Observation) bool { return len(o.Server.Slots) == 2 })
+	_, err = b.SyncSlots(deadline(t), []string{"a", "c"}, []string{"gone", "c"}, nil)
+	must(t, err)
+
+	// The other replica follows by a reload, the old primary without a rewind.
+	before := c.last().PID
+	_, err = c.Follow(deadline(t), events.Follow{From: b.upstream()}, nil)
+	must(t, err)
+	o := c.await("streaming on the new timeline", func(o events.Observation) bool { return streaming(o) && o.Server.Timeline == 2 })
+	if o.PID != before {
+		t.Error("follow restarted the server")
+	}
+	r, err := a.CheckDivergence(deadline(t), b.upstream(), nil)
+	must(t, err)
+	if r.Divergence != events.DivergenceNone {
+		t.Fatalf("after a clean switchover: %+v", r)
+	}
+	a.start(false, b)
+	a.await("streaming on the new timeline", func(o events.Observation) bool { return streaming(o) && o.Server.Timeline == 2 })
+	caughtUp(t, b, a)
+	if got := a.sql("SELECT count(*) FROM t"); got != "2" {
+		t.Errorf("rows %s", got)
+	}
+	if r, err := a.CheckDivergence(deadline(t), b.upstream(), nil); err != nil || r.Divergence != events.DivergenceNone {
+		t.Errorf("while streaming: %+v, %v", r, err)
+	}
+}
+
+// cloneAndStream makes the replica B-1 and checks what both sides tell of it.
+func cloneAndStream(t *testing.T, a *server) *server {
 	var progress []string
 	b := newServer(t, testConfig(t, "B-1")).observe()
 	r, err := b.Clone(deadline(t), a.upstream(), false, func(s string) { progress = append(progress, s) })
@@ -32,24 +71,23 @@ func TestCloneStreamPromoteAndRejoin(t *testing.T) {
 	o = a.await("a walsender and its slot", func(o events.Observation) bool {
 		return len(o.Server.Walsenders) == 1 && o.Server.Walsenders[0].FlushLSN != 0 && len(o.Server.Slots) == 1 && o.Server.Slots[0].Active
 	})
-	if w, s := o.Server.Walsenders[0], o.Server.Slots[0]; w.ApplicationName != "B-1" || w.State != "streaming" || w.FlushLSN == 0 || s.Name != "b_1" || !s.Physical || s.RestartLSN == 0 {
+	w, s := o.Server.Walsenders[0], o.Server.Slots[0]
+	if w.ApplicationName != "B-1" || w.State != "streaming" || w.FlushLSN == 0 || s.Name != "b_1" || !s.Physical || s.RestartLSN == 0 {
 		t.Fatalf("walsender %+v, slot %+v", w, s)
 	}
-	c := replica(t, "c", a)
-	if _, err := c.CheckDivergence(deadline(t), b.upstream(), nil); !errors.Is(err, ErrNotPrimary) {
-		t.Errorf("check against a replica: %v", err)
-	}
-	a.sql("CREATE TABLE t AS SELECT 1 AS i")
+	return b
+}
 
-	// A switchover by hand.
-	_, err = a.Checkpoint(deadline(t), nil)
+// switchOver stops a and promotes b, by hand.
+func switchOver(t *testing.T, a, b *server) {
+	_, err := a.Checkpoint(deadline(t), nil)
 	must(t, err)
 	begun := time.Now()
 	stopped := a.stop(events.StopFast)
 	t.Logf("stop fast after a checkpoint: %v", time.Since(begun).Round(time.Millisecond))
 	b.await("the shutdown checkpoint", func(o events.Observation) bool { return o.Server.ReceivedLSN > stopped.ShutdownLSN })
 	begun = time.Now()
-	r, err = b.Promote(deadline(t), nil)
+	r, err := b.Promote(deadline(t), nil)
 	must(t, err)
 	t.Logf("promote: %v", time.Since(begun).Round(time.Millisecond))
 	b.sql("INSERT INTO t VALUES (2)")
@@ -58,34 +96,6 @@ func TestCloneStreamPromoteAndRejoin(t *testing.T) {
 	}
 	if again, err := b.Promote(deadline(t), nil); err != nil || again.Timeline != 2 {
 		t.Fatalf("promote again: %+v, %v", again, err)
-	}
-	_, err = b.SyncSlots(deadline(t), []string{"a", "B-1", "c"}, nil, nil)
-	must(t, err)
-	o = b.await("slots", func(o events.Observation) bool { return len(o.Server.Slots) == 2 })
-	_, err = b.SyncSlots(deadline(t), []string{"a", "c"}, []string{"gone", "c"}, nil)
-	must(t, err)
-
-	// The other replica follows by a reload, the old primary without a rewind.
-	before := c.last().PID
-	_, err = c.Follow(deadline(t), events.Follow{From: b.upstream()}, nil)
-	must(t, err)
-	o = c.await("streaming on the new timeline", func(o events.Observation) bool { return streaming(o) && o.Server.Timeline == 2 })
-	if o.PID != before {
-		t.Error("follow restarted the server")
-	}
-	r, err = a.CheckDivergence(deadline(t), b.upstream(), nil)
-	must(t, err)
-	if r.Divergence != events.DivergenceNone {
-		t.Fatalf("after a clean switchover: %+v", r)
-	}
-	a.start(false, b)
-	a.await("streaming on the new timeline", func(o events.Observation) bool { return streaming(o) && o.Server.Timeline == 2 })
-	caughtUp(t, b, a)
-	if got := a.sql("SELECT count(*) FROM t"); got != "2" {
-		t.Errorf("rows %s", got)
-	}
-	if r, err := a.CheckDivergence(deadline(t), b.upstream(), nil); err != nil || r.Divergence != events.DivergenceNone {
-		t.Errorf("while streaming: %+v, %v", r, err)
 	}
 }
 
@@ -162,7 +172,7 @@ func TestPromoteAtTheDeathOfTheUpstream(t *testing.T) {
 	for range 3 {
 		b.start(false, a)
 		b.await("streaming", streaming)
-		all, err := serverProcesses(a.dataDir, 0)
+		all, err := serverProcesses(a.dataDir)
 		must(t, err)
 		pid := a.last().PID
 		begun := time.Now()
@@ -189,7 +199,7 @@ func TestPromoteAtTheDeathOfTheUpstream(t *testing.T) {
 
 func (s *server) awaitGone(pid int) {
 	s.t.Helper()
-	s.awaitFact("gone", 0, func(f events.Fact) bool { e, ok := f.(events.PostgresExited); return ok && e.PID == pid && e.Gone })
+	s.awaitFact("gone", 0, exited(pid, true))
 }
 
 func TestCloneCancelled(t *testing.T) {
@@ -225,6 +235,9 @@ func TestCloneCancelled(t *testing.T) {
 	b.start(false, a)
 	b.await("streaming", streaming)
 	b.stop(events.StopFast)
+	if _, err := b.Start(deadline(t), events.StartPostgres{AsPrimary: true}, nil); err == nil || Hint(err) == "" {
+		t.Errorf("a replica started as a primary: %v", err)
+	}
 	// A clone that may discard replaces what is there.
 	_, err = b.Clone(deadline(t), a.upstream(), true, nil)
 	must(t, err)
@@ -239,15 +252,24 @@ func TestStandbyStartsWithThePrimarysFloor(t *testing.T) {
 		c.BootstrapDynamic = []byte(`{"postgresql":{"parameters":{"max_connections":150,"max_prepared_transactions":5}}}`)
 	})
 	cfg := testConfig(t, "b")
+	cfg.UseUnixSocket = true
 	b := newServer(t, cfg).observe()
 	_, err := b.Clone(deadline(t), a.upstream(), false, nil)
 	must(t, err)
 	b.start(false, a)
 	o := b.await("streaming", streaming)
+	if log, err := os.ReadFile(b.config().LogFile); err != nil || !strings.Contains(string(log), "host=[local]") {
+		t.Errorf("no connection by the socket: %v", err)
+	}
 	if got := b.sql("SHOW max_connections"); got != "150" {
 		t.Errorf("max_connections %s", got)
 	}
 	if len(o.Server.PendingRestart) == 0 {
 		t.Errorf("the raised parameters are not shown: %+v", o.Server.PendingRestart)
+	}
+	// Promotion without any connection: nobody holds one for this driver.
+	r, err := newServer(t, cfg).Promote(deadline(t), nil)
+	if err != nil || r.Timeline != 2 || len(r.History) != 1 {
+		t.Errorf("promote without a connection: %+v, %v", r, err)
 	}
 }

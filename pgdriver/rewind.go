@@ -116,7 +116,8 @@ func (d *Driver) Rewind(ctx context.Context, from events.Upstream, progress func
 		return events.Result{}, fmt.Errorf("%s: %w", op, err)
 	}
 	if !c.canRewind() {
-		return events.Result{}, hinted(op, errors.New("neither data checksums nor wal_log_hints are on"), "reinitialize this member; pg_checksums --enable allows it next time")
+		return events.Result{}, hinted(op, errors.New("neither data checksums nor wal_log_hints are on"),
+			"reinitialize this member; pg_checksums --enable allows it next time")
 	}
 	t, err := parseTarget(from.ConnURL)
 	if err != nil {
@@ -142,8 +143,8 @@ func (d *Driver) freshCheckpoint(ctx context.Context, t target, progress func(st
 		return hinted("connect to the source", err, "let the rewind user in from here (pg_hba.conf)")
 	}
 	defer closeConn(conn)
-	rs, err := ask(ctx, conn, `SELECT CASE WHEN pg_is_in_recovery() THEN 'standby'
- WHEN (SELECT timeline_id FROM pg_control_checkpoint()) = ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int THEN 'fresh' ELSE 'old' END`)
+	rs, err := ask(ctx, conn, `SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' WHEN (SELECT timeline_id FROM pg_control_checkpoint()) =
+ ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int THEN 'fresh' ELSE 'old' END`)
 	if err != nil {
 		return fmt.Errorf("ask the source for its checkpoint: %w", err)
 	}

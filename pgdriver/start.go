@@ -76,12 +76,15 @@ func (d *Driver) alreadyStarted(ctx context.Context, p *process, f pidFile, a ev
 // startOnce writes the files and starts the server.
 func (d *Driver) startOnce(ctx context.Context, e effective, a events.StartPostgres, progress func(string)) error {
 	e.fixed = maps.Clone(e.fixed)
+	c, err := d.control(ctx)
+	if err != nil {
+		return hinted("start postgresql", err, "clone this member again")
+	}
 	if !a.AsPrimary {
-		c, err := d.control(ctx)
-		if err != nil {
-			return hinted("start postgresql", err, "clone this member again")
-		}
 		e.raiseToFloor(&c)
+	} else if c.State == "shut down in recovery" || c.State == "in archive recovery" {
+		// It would write on the timeline of the primary that it followed.
+		return hinted("start postgresql as a primary", fmt.Errorf("it was a replica: pg_control says %q", c.State), "start it as a replica and promote it")
 	}
 	r := role{standby: !a.AsPrimary, upstream: &a.From}
 	if err := errors.Join(d.writeConf(e, r), d.cleanAutoConf(), d.setStandby(!a.AsPrimary)); err != nil {

@@ -30,7 +30,7 @@ func (d *Driver) Stop(ctx context.Context, a events.StopPostgres, progress func(
 }
 
 func (d *Driver) stop(ctx context.Context, a events.StopPostgres, progress func(string)) (events.Result, error) {
-	p, _, err := findPostmaster(d.dataDir)
+	p, err := d.live()
 	if err != nil {
 		return events.Result{}, err
 	}
@@ -50,15 +50,54 @@ func (d *Driver) stop(ctx context.Context, a events.StopPostgres, progress func(
 		return events.Result{}, err
 	}
 	d.hurryUp()
-	c, err := readControl(d.dataDir)
-	if err != nil || c.State != "shut down" {
-		return events.Result{}, nil // stopped all the same; only where a clean primary ended is not known
+	if a.Mode != events.StopFast {
+		return events.Result{}, nil
 	}
-	return events.Result{ShutdownLSN: c.Checkpoint}, nil
+	return events.Result{ShutdownLSN: d.shutdownLSN(sweepCtx)}, nil
+}
+
+// shutdownLSN is where a primary that was shut down cleanly ended, zero if that is not known. The read is on
+// a goroutine of its own, which ends when the disk answers: nobody can wait for it longer than that.
+func (d *Driver) shutdownLSN(ctx context.Context) events.LSN {
+	found := make(chan events.LSN, 1)
+	go func() {
+		c, err := readControl(d.dataDir)
+		if err != nil || c.State != "shut down" {
+			c.Checkpoint = 0 // stopped all the same
+		}
+		found <- c.Checkpoint
+	}()
+	select {
+	case lsn := <-found:
+		return lsn
+	case <-ctx.Done():
+		return 0
+	}
+}
+
+// live returns the postmaster, or nil. One that Run watches is found without a look at the disk, and also when
+// its data directory is not there any more.
+func (d *Driver) live() (*process, error) {
+	d.probe.mu.Lock()
+	current := d.probe.current
+	d.probe.mu.Unlock()
+	if current != nil {
+		if p, err := openProcess(current.pid); err == nil {
+			if p.started == current.started {
+				return p, nil
+			}
+			p.close()
+		}
+	}
+	p, _, err := findPostmaster(d.dataDir)
+	return p, err
 }
 
 func (d *Driver) stopPostmaster(ctx context.Context, p *process, a events.StopPostgres, progress func(string)) error {
-	signals := map[events.StopMode]syscall.Signal{events.StopFast: syscall.SIGINT, events.StopImmediate: syscall.SIGQUIT, events.StopKill: syscall.SIGKILL}
+	signals := map[events.StopMode]syscall.Signal{events.StopFast: syscall.SIGINT, events.StopImmediate: syscall.SIGQUIT}
+	if a.Mode == events.StopKill {
+		return d.kill(p)
+	}
 	sig, ok := signals[a.Mode]
 	if !ok {
 		return fmt.Errorf("stop postgresql: unknown mode %q", a.Mode)
@@ -89,14 +128,16 @@ func (d *Driver) stopPostmaster(ctx context.Context, p *process, a events.StopPo
 	return fmt.Errorf("stop postgresql: still stopping: %w", err)
 }
 
-// kill ends the postmaster first, for it would replace what is killed before it.
+// kill ends the postmaster and its children. It is held still first, so that it starts no more of them.
 func (d *Driver) kill(p *process) error {
-	if err := p.signal(syscall.SIGKILL); err != nil {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("kill postgresql: %w", err)
 	}
+	children, listed := childrenOf(p.pid)
+	defer closeAll(children)
 	ctx, cancel := context.WithTimeout(context.Background(), killGrace)
 	defer cancel()
-	if err := p.wait(ctx); err != nil {
+	if err := errors.Join(listed, endAll(ctx, append([]*process{p}, children...), syscall.SIGKILL)); err != nil {
 		return hinted("kill postgresql", err, "a killed process that stays hangs in the kernel, usually on a disk: fence the host")
 	}
 	return nil
@@ -118,5 +159,5 @@ func (d *Driver) Restart(ctx context.Context, a events.RestartPostgres, progress
 	if _, err := d.stop(ctx, events.StopPostgres{Mode: events.StopFast}, progress); err != nil {
 		return events.Result{}, err
 	}
-	return events.Result{}, d.start(ctx, events.StartPostgres{AsPrimary: a.AsPrimary, From: a.From}, progress)
+	return events.Result{}, d.start(ctx, events.StartPostgres(a), progress)
 }

@@ -39,6 +39,7 @@ func (d *Driver) lookAtFiles(ctx context.Context) {
 	}
 	look.pid = pid
 	p.mu.Lock()
+	moved := p.files.pid != look.pid
 	p.files = look
 	p.mu.Unlock()
 	if proc != nil && tool {
@@ -46,7 +47,9 @@ func (d *Driver) lookAtFiles(ctx context.Context) {
 	} else if proc != nil {
 		d.watch(proc)
 	}
-	poke(p.pokeSQL)
+	if moved {
+		poke(p.pokeSQL)
+	}
 }
 
 // watch makes Run wait for the end of a postmaster. It takes over the handle.

@@ -75,7 +75,9 @@ func (m *Member) write(e events.Effect, do func() (events.Outcome, uint64)) {
 		}
 		outcome, rev := do()
 		if m.run == run {
-			m.postAfter(m.w.jitter(storeLatency), events.EffectFinished{Effect: e.ID, Action: e.Action.ActionKind(), Outcome: outcome, Result: events.Result{Revision: rev}})
+			m.postAfter(m.w.jitter(storeLatency), events.EffectFinished{
+				Effect: e.ID, Action: e.Action.ActionKind(), Outcome: outcome, Result: events.Result{Revision: rev},
+			})
 		}
 	})
 }
@@ -141,7 +143,10 @@ func (m *Member) askPeer(e events.Effect, p events.Peer) {
 		st := events.PeerStatus{Name: p.Name, Error: "connection refused"}
 		if peer.alive {
 			o := peer.pg.observation()
-			st = events.PeerStatus{Name: p.Name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery, Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: peer.Tags}
+			st = events.PeerStatus{
+				Name: p.Name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
+				Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: peer.Tags,
+			}
 		}
 		m.postAfter(m.w.jitter(2*time.Millisecond), events.PeerAnswered{Effect: e.ID, Peer: st})
 	})

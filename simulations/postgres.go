@@ -97,7 +97,10 @@ func (p *postgres) observation() events.Observation {
 		return o
 	}
 	o.Data = events.DataPresent
-	o.Control = events.Control{SystemID: p.sysid, State: "in production", Timeline: p.timeline, CanRewind: true, StandbySignal: p.standby, CheckpointLSN: p.lsn, VersionMajor: 15}
+	o.Control = events.Control{
+		SystemID: p.sysid, State: "in production", Timeline: p.timeline, CanRewind: true, StandbySignal: p.standby,
+		CheckpointLSN: p.lsn, VersionMajor: 15,
+	}
 	if p.clean {
 		o.Control.State = "shut down"
 	}

@@ -47,7 +47,8 @@ func picture(w *World) string {
 		fmt.Fprintln(&b, l)
 	}
 	for _, m := range w.members {
-		fmt.Fprintf(&b, "%s alive %v exit %d pg running %v starting %v recovery %v tl %d lsn %v streaming %v from %q | %s\n", m.name, m.alive, m.Exit, m.pg.running, m.pg.starting, m.pg.recovery, m.pg.timeline, m.pg.lsn, m.pg.streaming, m.pg.upstream, m.State())
+		fmt.Fprintf(&b, "%s alive %v exit %d pg running %v starting %v recovery %v tl %d lsn %v streaming %v from %q | %s\n",
+			m.name, m.alive, m.Exit, m.pg.running, m.pg.starting, m.pg.recovery, m.pg.timeline, m.pg.lsn, m.pg.streaming, m.pg.upstream, m.State())
 	}
 	fmt.Fprintf(&b, "%s leader key %q\n", w.clock(), w.LeaderKey())
 	return b.String()

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -10,6 +11,11 @@ import (
 	"github.com/regent-ha/regent/backends/etcd/etcdtest"
 	"github.com/regent-ha/regent/internal/bootclock"
 )
+
+func TestMain(m *testing.M) {
+	etcdtest.ManyAtOnce()
+	os.Exit(m.Run())
+}
 
 func openStore(t testing.TB, cfg Config, scope, member string) *Store {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/regent-ha/regent/backends"
 )
@@ -173,11 +174,14 @@ func (s *Store) revokeLoop() {
 			return
 		case id := <-s.revoke:
 			ctx, cancel := context.WithTimeout(s.ctx, revokeTimeout)
-			_ = s.try(ctx, "revoke a lease", repeating, func(ctx context.Context, n *node) error {
+			err := s.try(ctx, "revoke a lease", repeating, func(ctx context.Context, n *node) error {
 				_, err := n.lease().LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: int64(id)})
 				return err
-			}) // an error changes nothing: the lease is not used and ends by itself
+			})
 			cancel()
+			if err != nil { // changes nothing: the lease is not used and ends by itself
+				s.cfg.Log.Debug("a lease is left to end by itself", zap.Error(err))
+			}
 		}
 	}
 }

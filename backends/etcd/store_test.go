@@ -189,7 +189,7 @@ func TestOrphanLeases(t *testing.T) {
 		}
 	}
 	c := clientv3.NewLeaseFromLeaseClient(s.nodes[0].lease(), nil, time.Second)
-	defer c.Close() //nolint:errcheck // only read from
+	defer func() { _ = c.Close() }() // only read from
 	waitFor(t, "end of unused leases: want those of the leader key and the member record only", func() bool {
 		r, err := c.Leases(ctx)
 		return err == nil && len(r.Leases) == 2
@@ -223,6 +223,8 @@ func TestJudge(t *testing.T) {
 	}{
 		{rpctypes.ErrGRPCPermissionDenied, true, final, backends.ErrDenied},
 		{rpctypes.ErrAuthFailed, true, final, backends.ErrDenied},
+		{fmt.Errorf("read: %w", rpctypes.ErrGRPCPermissionDenied), true, final, backends.ErrDenied},
+		{fmt.Errorf("read: %w", rpctypes.ErrUserEmpty), true, final, backends.ErrDenied},
 		{rpctypes.ErrGRPCNoLeader, true, refused, nil},
 		{rpctypes.ErrGRPCTimeoutDueToLeaderFail, true, ambiguous, nil},
 		{rpctypes.ErrGRPCLeaderChanged, true, ambiguous, nil},

@@ -44,7 +44,7 @@ const (
 )
 
 // errSeen marks a conflict that was read, not met by a write: an earlier attempt has no part in it.
-var errSeen = errors.New("as read")
+var errSeen = errors.New("as the store shows")
 
 // try calls f on one server after another until one answers or ctx ends. Its error is classified (C9).
 // f returns the server's own errors, or classified ones.
@@ -62,7 +62,7 @@ func (s *Store) try(ctx context.Context, op string, r repeat, f func(context.Con
 			return s.gaveUp(op, maybe, cause, last)
 		}
 		n := order[turn%len(order)]
-		err, sent := s.attempt(ctx, n, share(ctx, len(order), turn), r, f)
+		sent, err := s.attempt(ctx, n, share(ctx, len(order), turn), r, f)
 		if err == nil {
 			s.prefer(n)
 			return nil
@@ -70,7 +70,7 @@ func (s *Store) try(ctx context.Context, op string, r repeat, f func(context.Con
 		last = fmt.Errorf("%s: %w", n.addr, err)
 		switch v, class := judge(err, sent); v {
 		case final:
-			if maybe && class == backends.ErrConflict && !errors.Is(err, errSeen) {
+			if maybe && errors.Is(class, backends.ErrConflict) && !errors.Is(err, errSeen) {
 				// It may be our own first attempt that we met.
 				return backends.Fail(op, backends.ErrUnknown, errors.New(last.Error()))
 			}
@@ -104,7 +104,7 @@ func (s *Store) gaveUp(op string, maybe bool, cause, last error) error {
 
 // attempt calls f on one server. A request that may not be repeated is left to wait once it has been
 // sent: nothing is won by giving it up before ctx does.
-func (s *Store) attempt(ctx context.Context, n *node, d time.Duration, r repeat, f func(context.Context, *node) error) (error, bool) {
+func (s *Store) attempt(ctx context.Context, n *node, d time.Duration, r repeat, f func(context.Context, *node) error) (bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ctx, sent := withSentNote(ctx)
@@ -125,7 +125,7 @@ func (s *Store) attempt(ctx context.Context, n *node, d time.Duration, r repeat,
 			n.suspect.Store(int64(s.cfg.Now().Add(suspicion)))
 		}
 	}
-	return err, sent.Load()
+	return sent.Load(), err
 }
 
 // authorized calls f with a token, where there is a user, and once more with a new one if it was refused.
@@ -165,11 +165,37 @@ func (s *Store) authenticate(ctx context.Context, n *node) (string, error) {
 }
 
 func tokenRefused(err error) bool {
-	switch rpctypes.Error(err) {
-	case rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision, rpctypes.ErrUserEmpty:
-		return true
+	e, answered := serverError(err)
+	return answered && badTokens[e]
+}
+
+// What etcd's answers mean, where their code does not tell.
+var (
+	badTokens = set(rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision, rpctypes.ErrUserEmpty)
+	denials   = set(rpctypes.ErrPermissionDenied, rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty, rpctypes.ErrInvalidAuthToken,
+		rpctypes.ErrAuthOldRevision, rpctypes.ErrUserNotFound)
+	refusals = set(rpctypes.ErrNoLeader, rpctypes.ErrTooManyRequests, rpctypes.ErrNotCapable)
+	doubtful = set(rpctypes.ErrNotLeader)
+)
+
+func set(all ...error) map[rpctypes.EtcdError]bool {
+	m := map[rpctypes.EtcdError]bool{}
+	for _, err := range all {
+		if e, ok := serverError(err); ok {
+			m[e] = true
+		}
 	}
-	return false
+	return m
+}
+
+// serverError finds an answer of etcd itself in err, which may be wrapped.
+func serverError(err error) (e rpctypes.EtcdError, answered bool) {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if errors.As(rpctypes.Error(err), &e) {
+			return e, true
+		}
+	}
+	return e, false
 }
 
 // share is the time that the server of this turn gets.
@@ -204,17 +230,8 @@ func judge(err error, sent bool) (verdict, error) {
 			return final, class
 		}
 	}
-	switch e := rpctypes.Error(err); e {
-	case rpctypes.ErrPermissionDenied, rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty, rpctypes.ErrInvalidAuthToken,
-		rpctypes.ErrAuthOldRevision, rpctypes.ErrUserNotFound:
-		return final, backends.ErrDenied
-	case rpctypes.ErrNoLeader, rpctypes.ErrTooManyRequests, rpctypes.ErrNotCapable:
-		return refused, nil
-	default:
-		var server rpctypes.EtcdError
-		if errors.As(e, &server) {
-			return judgeServer(server)
-		}
+	if e, answered := serverError(err); answered {
+		return judgeServer(e)
 	}
 	if !sent {
 		return refused, nil
@@ -225,15 +242,18 @@ func judge(err error, sent bool) (verdict, error) {
 	return ambiguous, nil
 }
 
-// judgeServer judges an answer of etcd itself by its code.
+// judgeServer judges an answer of etcd itself.
 func judgeServer(e rpctypes.EtcdError) (verdict, error) {
+	switch {
+	case denials[e]:
+		return final, backends.ErrDenied
+	case refusals[e]:
+		return refused, nil
+	case doubtful[e]:
+		return ambiguous, nil
+	}
 	switch e.Code() {
-	case codes.InvalidArgument, codes.NotFound, codes.OutOfRange, codes.ResourceExhausted, codes.DataLoss:
-		return final, backends.ErrNotApplied
-	case codes.FailedPrecondition:
-		if e == rpctypes.ErrNotLeader {
-			return ambiguous, nil
-		}
+	case codes.InvalidArgument, codes.NotFound, codes.OutOfRange, codes.ResourceExhausted, codes.DataLoss, codes.FailedPrecondition:
 		return final, backends.ErrNotApplied
 	}
 	return ambiguous, nil // timed out, leader changed, server stopped

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/regent-ha/regent/backends"
@@ -78,8 +79,9 @@ func (w *watch) report(reachable bool, reason string) {
 
 // failed takes note of the end of a session or of an attempt at one.
 func (w *watch) failed(err error) {
+	w.s.cfg.Log.Debug("a watch session ended", zap.Error(err))
 	_, class := judge(err, true)
-	if w.s.cfg.Now().Sub(w.answered) >= silence || class == backends.ErrDenied {
+	if w.s.cfg.Now().Sub(w.answered) >= silence || errors.Is(class, backends.ErrDenied) {
 		w.report(false, err.Error())
 	}
 }

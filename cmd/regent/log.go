@@ -77,7 +77,9 @@ log any more, or that have records missing, are counted and passed over from the
 				if err != nil {
 					return fmt.Errorf("replay %s: %w", dir, err)
 				}
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d runs, %d decisions replayed, all equal; %d passed over\n", dir, r.runs, r.replayed, r.passed); err != nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d runs, %d decisions replayed, all equal; %d passed over\n",
+					dir, r.runs, r.replayed, r.passed)
+				if err != nil {
 					return err
 				}
 			}

@@ -110,7 +110,9 @@ func newLogger(c config.Log) (*zap.Logger, error) {
 		}
 		cfg.OutputPaths = []string{c.Dir + "/regent.log"}
 	}
-	levels := map[string]zapcore.Level{"DEBUG": zap.DebugLevel, "INFO": zap.InfoLevel, "WARNING": zap.WarnLevel, "ERROR": zap.ErrorLevel, "CRITICAL": zap.ErrorLevel}
+	levels := map[string]zapcore.Level{
+		"DEBUG": zap.DebugLevel, "INFO": zap.InfoLevel, "WARNING": zap.WarnLevel, "ERROR": zap.ErrorLevel, "CRITICAL": zap.ErrorLevel,
+	}
 	if l, ok := levels[c.Level]; ok {
 		cfg.Level = zap.NewAtomicLevelAt(l)
 	}

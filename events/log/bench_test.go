@@ -7,9 +7,10 @@ import (
 )
 
 func observed() events.Input {
+	walsenders := []events.Walsender{{User: "r", ApplicationName: "n2", State: "streaming", FlushLSN: 1 << 40}}
 	return events.Input{Seq: 1, At: 1e12, Wall: 17e17, Fact: events.PostgresObserved{Observation: events.Observation{
 		Data: events.DataPresent, Running: true, PID: 4711, Answering: true,
-		Server:  events.Server{Timeline: 3, FlushLSN: 1 << 40, Version: 150004, Walsenders: []events.Walsender{{User: "r", ApplicationName: "n2", State: "streaming", FlushLSN: 1 << 40}}},
+		Server:  events.Server{Timeline: 3, FlushLSN: 1 << 40, Version: 150004, Walsenders: walsenders},
 		Control: events.Control{SystemID: "7300000000000000000", State: "in production", Timeline: 3, CheckpointLSN: 1 << 39},
 	}}}
 }

@@ -46,7 +46,8 @@ func TestShowAndCat(t *testing.T) {
 	if shown.String() != want {
 		t.Errorf("shown:\n%swant:\n%s", &shown, want)
 	}
-	wantCat := `{"number":1,"kind":"input","seq":2,"time":"2023-11-14T22:13:20.000000Z","input":{"seq":2,"at":5,"wall":1700000000000000000,"kind":"timer","fact":{}}}`
+	wantCat := `{"number":1,"kind":"input","seq":2,"time":"2023-11-14T22:13:20.000000Z",` +
+		`"input":{"seq":2,"at":5,"wall":1700000000000000000,"kind":"timer","fact":{}}}`
 	lines := bytes.Split(bytes.TrimSpace(cat.Bytes()), []byte("\n"))
 	if len(lines) != 4 || string(lines[0]) != wantCat {
 		t.Errorf("cat: %d lines\n%s", len(lines), lines[0])

@@ -96,10 +96,10 @@ func TestOneWriterPerLog(t *testing.T) {
 	if _, _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("second Open: %v", err)
 	}
+	w.end()
 	if err := w.Run(context.Background()); err == nil {
 		t.Error("a writer ran twice")
 	}
-	w.end()
 	w, _ = start(t, dir, Options{})
 	w.end()
 }

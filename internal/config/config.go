@@ -151,7 +151,7 @@ type Regent struct {
 
 // EventLog says where the recorded events go.
 type EventLog struct {
-	Dir              string
+	Dir              string // <data_dir>.events by default
 	SegmentSizeBytes int64
 	MaxSizeBytes     int64 // older segments are removed beyond it
 }

@@ -133,7 +133,7 @@ tags: {nofailover: true, failover_priority: 1}
 watchdog: {mode: auto}
 thread_pool_size: 5
 bootstrap:
-  dcs: {ttl: 30, synchronous_mode_strick: true, synchronous_mode: on, postgresql: {paramters: {}}}
+  dcs: {ttl: 30, synchronous_mode_strick: true, failsafe_mode: on, postgresql: {paramters: {}}}
 `, "PATRONI_POSTGRESQL_DATADIR=/x", "PATRONI_CONSUL_HOST=h")
 	for field, part := range map[string]string{
 		"postgresq":        "did you mean postgresql?",
@@ -145,7 +145,7 @@ bootstrap:
 		"thread_pool_size": "has no effect",
 		"tags.nofailover": "Conflicting configuration between nofailover: True and failover_priority: 1. " +
 			"Defaulting to nofailover: True",
-		"bootstrap.dcs.synchronous_mode":        "does not support",
+		"bootstrap.dcs.failsafe_mode":           "does not support",
 		"bootstrap.dcs.synchronous_mode_strick": "did you mean synchronous_mode_strict?",
 		"bootstrap.dcs.postgresql.paramters":    "did you mean postgresql.parameters?",
 		"PATRONI_POSTGRESQL_DATADIR":            "did you mean PATRONI_POSTGRESQL_DATA_DIR?",

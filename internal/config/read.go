@@ -227,7 +227,8 @@ func (c *Config) readWatchdog(top *section) {
 	s.integer("safety_margin", &w.SafetyMargin, -1, 1<<31-1)
 	s.unsupported("driver")
 	if s.present() && w.Mode == "required" {
-		s.bad("mode", s.tree.get("mode"), "this version does not use the watchdog device: set off, and regent.guard: required for what it was for")
+		s.bad("mode", s.tree.get("mode"), "this version does not use the watchdog device: set off, and regent.guard: required for what "+
+			"it was for")
 	} else if s.present() && w.Mode != "off" {
 		s.warn(s.path, "this version does not use the watchdog device; the guard process takes its place (regent.guard)")
 	}
@@ -248,8 +249,8 @@ func (c *Config) readRegent(s *section) {
 	}
 	log.done()
 	s.done()
-	if r.EventLog.Dir == "" && c.Name != "" {
-		r.EventLog.Dir = filepath.Join("/var/lib/regent", c.Scope, c.Name, "events")
+	if r.EventLog.Dir == "" && c.Postgresql.DataDir != "" {
+		r.EventLog.Dir = filepath.Clean(c.Postgresql.DataDir) + ".events" // its parent belongs to the agent's user as a rule
 	}
 }
 
@@ -299,7 +300,7 @@ func (c *Config) require(f *findings) {
 	if c.Embedded != nil {
 		need("embedded.data_dir", c.Embedded.DataDir, "set the directory of the embedded store")
 	}
-	if c.Store() == "" {
+	if c.Store() == "" && !top.hasAny(patroniStores) { // those are refused already
 		top.errs = append(top.errs, fmt.Errorf("no store is configured: add one of the sections %s", strings.Join(supportedStores, ", ")))
 	}
 	for field, name := range map[string]string{"name": c.Name, "scope": c.Scope} {

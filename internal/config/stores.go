@@ -49,6 +49,15 @@ func (c *Config) readStores(top *section) {
 	}
 }
 
+func (s *section) hasAny(keys []string) bool {
+	for _, key := range keys {
+		if s.has(key) {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *Config) readEtcd3(s *section) {
 	e := &Etcd3{Protocol: "http"}
 	s.enum("protocol", &e.Protocol, "http", "https")

@@ -177,7 +177,7 @@ func TestShape(t *testing.T) {
 
 	wide := "package p\n\n// " + strings.Repeat("ü", maxColumns-3) + "\n"
 	expect(t, Shape(parse(t, "p/a.go", wide)))
-	expect(t, Shape(parse(t, "p/a.go", strings.Replace(wide, "// ", "//  ", 1))), "p/a.go:3: 141 columns, at most 140")
+	expect(t, Shape(parse(t, "p/a.go", strings.Replace(wide, "// ", "//  ", 1))), "p/a.go:3: 171 columns, at most 170")
 }
 
 func TestDocs(t *testing.T) {

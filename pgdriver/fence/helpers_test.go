@@ -237,7 +237,7 @@ func startRig(t *testing.T, cfg Config) *rig {
 		r.done <- f.Run(ctx, func(fact events.Fact) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.ticks = append(r.ticks, fact.(events.GuardTick)) //nolint:errcheck // Run tells nothing else
+			r.ticks = append(r.ticks, fact.(events.GuardTick))
 		})
 	}()
 	t.Cleanup(func() { r.end(t) })
@@ -275,9 +275,7 @@ func (r *rig) end(t *testing.T) {
 	}
 	pid := r.guardPID()
 	r.stop(t)
-	if err := unix.Kill(pid, 0); !errors.Is(err, unix.ESRCH) {
-		t.Errorf("a disarmed guard stayed behind: kill(%d, 0) = %v", pid, err)
-	}
+	eventually(t, "the disarmed guard is gone", func() bool { return errors.Is(unix.Kill(pid, 0), unix.ESRCH) })
 }
 
 func (r *rig) guardPID() int { return int(r.page.Load().guardPID.Load()) }

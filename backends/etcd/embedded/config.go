@@ -67,10 +67,11 @@ const (
 
 // MinTTL is the least ttl of a lease that a cluster with this configuration grants.
 func (c Config) MinTTL() time.Duration {
-	if c.Election == 0 {
-		c.Election = defaultElection
+	election := c.Election
+	if election == 0 {
+		election = defaultElection
 	}
-	least := c.Election * 3 / 2
+	least := election * 3 / 2
 	return (least + time.Second - 1).Truncate(time.Second)
 }
 

@@ -128,7 +128,13 @@ func TestEmptiedDirectoryWithoutQuorum(t *testing.T) {
 
 // waits tells whether the member says at its peer URL that it waits.
 func waits(m *etcdtest.Member) bool {
-	resp, err := http.Get(m.PeerURL + "/members") //nolint:noctx // a loopback question in a test
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.PeerURL+"/members", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return false
 	}

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	etcdtest.ManyAtOnce()
 	os.Exit(m.Run())
 }
 

@@ -2,6 +2,7 @@ package etcdtest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -44,6 +45,19 @@ type Ensemble struct {
 	Username, Password string
 
 	mu sync.Mutex // guards the processes
+}
+
+// ManyAtOnce lets more tests run in parallel than there are processors, unless -parallel says
+// otherwise: they mostly wait for leases to end. For TestMain.
+func ManyAtOnce() {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if f := flag.Lookup("test.parallel"); f != nil && !chosen {
+		if err := f.Value.Set("8"); err != nil {
+			panic(err) // the testing package's flag is a number
+		}
+	}
 }
 
 // Debian is Debian's etcd.

@@ -115,7 +115,7 @@ func (x *executor) perform(ctx context.Context, e events.Effect) {
 
 // finish posts the outcome of an effect.
 func (x *executor) finish(e events.Effect, r events.Result, err error, outcome events.Outcome) {
-	f := events.EffectFinished{Effect: e.ID, Action: e.Action.ActionKind(), Outcome: outcome, Result: r}
+	f := events.EffectFinished{Effect: e.ID, Ended: x.now(), Action: e.Action.ActionKind(), Outcome: outcome, Result: r}
 	if err != nil {
 		f.Error, f.Hint = err.Error(), pgdriver.Hint(err)
 	}
@@ -268,7 +268,7 @@ func (x *executor) askPeers(ctx context.Context, e events.Effect, a events.AskPe
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			st := x.peers.PeerStatus(ctx, events.Peer{Name: p.Name, APIURL: p.APIURL + "?" + httpapi.FreshQuery})
+			st := x.peers.PeerStatus(ctx, p)
 			x.post(events.PeerAnswered{Effect: e.ID, Peer: st})
 		}()
 	}

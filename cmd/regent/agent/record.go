@@ -34,7 +34,8 @@ const (
 func narrate(log *zap.Logger) func(events.Input, *events.Decision, *engine.Status) {
 	return func(in events.Input, d *events.Decision, s *engine.Status) {
 		for _, b := range d.Broken {
-			log.Error("an invariant broke: this is a bug in regent, and this member is fenced", zap.String("invariant", b), zap.String("input", string(in.Fact.FactKind())))
+			log.Error("an invariant broke: this is a bug in regent, and this member is fenced",
+				zap.String("invariant", b), zap.String("input", string(in.Fact.FactKind())))
 		}
 		if f, ok := in.Fact.(events.EffectFinished); ok && f.Outcome != events.Done {
 			log.Warn("effect "+string(f.Outcome), zap.String("action", string(f.Action)), zap.String("error", f.Error), zap.String("hint", f.Hint))

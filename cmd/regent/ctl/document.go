@@ -29,11 +29,7 @@ func patch(doc, change map[string]any) {
 	for key, v := range change {
 		old, has := doc[key]
 		if v == nil {
-			if has {
-				delete(doc, key)
-			} else {
-				continue
-			}
+			delete(doc, key)
 			continue
 		}
 		oldMap, wasMap := old.(map[string]any)

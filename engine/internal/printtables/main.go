@@ -1,5 +1,6 @@
 // Command printtables writes docs/RULES.md and docs/STATES.md from the engine's tables. It is run by
-// go generate, in the directory of package engine; a test compares what it would write with what is there.
+// go generate, in the directory of package engine. A test of the engine compares what it would write with
+// what is there.
 package main
 
 import (
