@@ -48,7 +48,7 @@ var (
 	guardWanted = predicate{"the guard takes part", func(s *state) bool {
 		return s.member.GuardPolicy != guardOff && s.guard.Alive && !s.guard.Fired && s.life != Paused && s.mayWriteSoon()
 	}}
-	guardBehind = predicate{"the guard's deadline is behind the lease's", func(s *state) bool { return s.guard.Deadline < s.fenceAt() }}
+	guardBehind = predicate{"the guard's deadline is not the lease's", func(s *state) bool { return s.guard.Deadline != s.fenceAt() }}
 	armIdle     = predicate{"no deadline is on its way to the guard", func(s *state) bool { return s.find(events.ActArmGuard) == nil }}
 	guardArmed  = predicate{"the guard is armed", func(s *state) bool { return s.guard.Alive && s.guard.Deadline != 0 && !s.guard.Fired }}
 	harmless    = predicate{"PostgreSQL cannot accept writes, or is left alone in a pause", func(s *state) bool {
@@ -83,7 +83,8 @@ var (
 	}}
 	slotsWrong      = predicate{"a member's slot is missing, or one is left over", func(s *state) bool { return s.slotsDue() }}
 	configUnapplied = predicate{"the configuration has changed", func(s *state) bool {
-		return s.viewKnown && s.settingsDoc != nil && s.pg.Data == events.DataPresent && s.find(events.ActApplyConfig) == nil && !bytes.Equal(s.appliedDoc, s.settingsDoc)
+		return s.viewKnown && s.settingsDoc != nil && s.pg.Data == events.DataPresent && s.find(events.ActApplyConfig) == nil &&
+			(s.appliedRevision != s.view.ConfigRevision || !bytes.Equal(s.appliedDoc, s.settingsDoc))
 	}}
 )
 
@@ -121,8 +122,12 @@ func (s *state) nextRenewal() events.Instant {
 
 var (
 	renew = act{"renew_lease", func(e *Engine) {
-		e.s.lease.lastTry = e.s.now
-		e.issue(events.RenewLease{TTL: e.s.ttl()}, e.s.renewTimeout())
+		s := &e.s
+		s.lease.lastTry = s.now
+		if ttl := s.ttl(); ttl < s.lease.ttl { // it may be applied without our learning of it
+			s.lease.until = min(s.lease.until, s.now.Add(ttl))
+		}
+		e.issue(events.RenewLease{TTL: s.ttl()}, s.renewTimeout())
 	}}
 	arm = act{"arm_guard", func(e *Engine) {
 		e.issue(events.ArmGuard{Deadline: e.s.fenceAt()}, guardTimeout)
@@ -167,6 +172,7 @@ var (
 		e.issue(events.SyncSlots{Members: want, Drop: drop}, slotsTimeout)
 	}}
 	applyConfig = act{"apply_config", func(e *Engine) {
+		e.s.appliedRevision = e.s.view.ConfigRevision // secrets are not in the text: a revision tells that they changed
 		e.issue(events.ApplyConfig{Document: e.s.settingsDoc}, configTimeout)
 	}}
 )

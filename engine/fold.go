@@ -219,7 +219,7 @@ func (s *state) foldLease(f events.LeaseOutcome) {
 		switch {
 		case flight.effect.Epoch != l.epoch || !l.held:
 		case f.Outcome == events.Done:
-			l.until, l.sent, l.ttl, l.tries = max(l.until, f.SentAt.Add(f.TTL)), f.SentAt, f.TTL, 0
+			l.until, l.sent, l.ttl, l.tries = f.SentAt.Add(f.TTL), f.SentAt, f.TTL, 0
 		case f.Outcome == events.Lost:
 			s.giveUp()
 		default:
@@ -357,7 +357,7 @@ func (s *state) foldDone(a events.Action, r events.Result) {
 		s.history = r.History
 	case events.ArmGuard:
 		if s.guard.Alive && !s.guard.Fired {
-			s.guard.Deadline = max(s.guard.Deadline, a.Deadline)
+			s.guard.Deadline = a.Deadline
 		}
 	case events.DisarmGuard:
 		s.guard.Deadline, s.guard.Fired = 0, false

@@ -46,9 +46,12 @@ var (
 	died        = predicate{"the postmaster died", func(s *state) bool { return s.exited }}
 	isPrimary   = predicate{"PostgreSQL is out of recovery", func(s *state) bool { return s.primary() }}
 	isReplica   = predicate{"PostgreSQL is in recovery and answers", func(s *state) bool { return s.replica() }}
-	wasPrimary  = predicate{"the data was a primary's", func(s *state) bool { return s.pg.Data == events.DataPresent && !s.pg.Control.StandbySignal }}
-	unclean     = predicate{"the data was not shut down cleanly", func(s *state) bool { return !s.pg.Control.Clean() }}
-	timelineOK  = predicate{"the timeline is the cluster's newest", func(s *state) bool { return s.timeline() == 0 || s.timeline() >= s.view.ClusterTimeline() }}
+	wasPrimary  = predicate{"the data was a primary's", func(s *state) bool {
+		// A copy that was never started has a backup label, and is nobody's primary.
+		return s.pg.Data == events.DataPresent && !s.pg.Control.StandbySignal && !s.pg.Control.BackupLabelSeen
+	}}
+	unclean    = predicate{"the data was not shut down cleanly", func(s *state) bool { return !s.pg.Control.Clean() }}
+	timelineOK = predicate{"the timeline is the cluster's newest", func(s *state) bool { return s.timeline() == 0 || s.timeline() >= s.view.ClusterTimeline() }}
 
 	unsupported = predicate{"a setting promises what this version cannot keep", func(s *state) bool { return s.settings.Unsupported != "" }}
 
@@ -193,7 +196,7 @@ func (s *state) cloneSource() *events.MemberRecord {
 }
 
 // askComplete tells that waiting for more answers would change nothing: all peers answered but
-// those that cannot be expected to (the member whose lease has just ended), or time is over.
+// the one that a candidate cannot expect to answer (the member whose lease has just ended), or time is over.
 func (s *state) askComplete() bool {
 	if s.ask.effect == 0 {
 		return false
@@ -202,7 +205,7 @@ func (s *state) askComplete() bool {
 		return true
 	}
 	for i := range s.ask.peers {
-		if s.ask.answers[i].Name == "" && s.ask.peers[i].Name != s.lastLead {
+		if s.ask.answers[i].Name == "" && !(s.life == Campaigning && s.ask.peers[i].Name == s.lastLead) {
 			return false
 		}
 	}

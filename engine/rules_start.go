@@ -152,7 +152,7 @@ var stoppedRules = []row{
 		Why: "this member has WAL that {leader} does not, and the settings allow to discard it: copying anew"},
 	{ID: "SP-36", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady, hasDiverged, not(canRewind)), To: Stranded,
 		Why: "this member has WAL that {leader} does not, and may not be rewound (use_pg_rewind off, or no checksums and wal_log_hints off): reinitialize it"},
-	{ID: "SP-40", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady, wasPrimary, unclean), Then: crashRecover, To: Recovering,
+	{ID: "SP-40", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady, unchecked, wasPrimary, unclean), Then: crashRecover, To: Recovering,
 		Why: "the former primary crashed: its WAL is applied before its history is compared with that of {leader}"},
 	{ID: "SP-44", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady, unchecked), Then: compare,
 		Why: "comparing the history with that of {leader}"},

@@ -16,20 +16,21 @@ type state struct {
 	member  events.MemberConfig
 	version string
 
-	view         events.View
-	viewKnown    bool
-	viewAt       events.Instant // of the last full snapshot
-	floor        uint64         // a linearizable read must not show an older revision than this
-	regressed    int            // snapshots in a row that were older than the view
-	dcsUp        bool
-	dcsReason    string
-	dcsSince     events.Instant // of the last change of dcsUp
-	dcsSeen      events.Instant // last answer of any kind
-	dcsSeenWall  int64
-	settings     events.Settings
-	settingsDoc  json.RawMessage
-	settingsErrs []string
-	appliedDoc   json.RawMessage // last given to PostgreSQL
+	view            events.View
+	viewKnown       bool
+	viewAt          events.Instant // of the last full snapshot
+	floor           uint64         // a linearizable read must not show an older revision than this
+	regressed       int            // snapshots in a row that were older than the view
+	dcsUp           bool
+	dcsReason       string
+	dcsSince        events.Instant // of the last change of dcsUp
+	dcsSeen         events.Instant // last answer of any kind
+	dcsSeenWall     int64
+	settings        events.Settings
+	settingsDoc     json.RawMessage
+	settingsErrs    []string
+	appliedDoc      json.RawMessage // last given to PostgreSQL
+	appliedRevision uint64          // of the config key, when it was
 
 	lease          lease
 	gaveUp         uint64 // revisions of the leader key up to this one that name us are not ours any more

@@ -25,7 +25,8 @@ func Redact(f Fact) Fact {
 	if !changed {
 		return f
 	}
-	return v.Interface().(Fact)
+	r, _ := reflect.TypeAssert[Fact](v) // v has the type of f
+	return r
 }
 
 var (
@@ -118,7 +119,7 @@ func redactSlice(v reflect.Value) (reflect.Value, bool) {
 }
 
 func redactKeyValue(v reflect.Value) (reflect.Value, bool) {
-	kv := v.Interface().(KeyValue)
+	kv, _ := reflect.TypeAssert[KeyValue](v)
 	r := KeyValue{redactText(kv.Key), redactKey(kv.Key, kv.Value), kv.Revision}
 	return reflect.ValueOf(r), r != kv
 }
@@ -134,7 +135,7 @@ func redactKey(key, value string) string {
 }
 
 func redactPending(v reflect.Value) (reflect.Value, bool) {
-	p := v.Interface().(PendingParam)
+	p, _ := reflect.TypeAssert[PendingParam](v)
 	r := PendingParam{redactText(p.Name), redactNamed(p.Name, p.Old), redactNamed(p.Name, p.New)}
 	return reflect.ValueOf(r), r != p
 }
@@ -147,7 +148,7 @@ func redactNamed(name, value string) string {
 }
 
 func redactTags(v reflect.Value) (reflect.Value, bool) {
-	t := v.Interface().(Tags)
+	t, _ := reflect.TypeAssert[Tags](v)
 	from := redactText(t.ReplicateFrom)
 	changed := from != t.ReplicateFrom
 	t.ReplicateFrom = from

@@ -151,24 +151,24 @@ func dropEnums(t *testing.T, f Fact) string {
 func withoutEnums(f Fact) any {
 	c := reflect.New(reflect.TypeOf(f)).Elem()
 	c.Set(reflect.ValueOf(f))
-	var clear func(v reflect.Value)
-	clear = func(v reflect.Value) {
+	var empty func(v reflect.Value)
+	empty = func(v reflect.Value) {
 		switch {
 		case v.Kind() == reflect.String && v.Type() != typeString:
 			v.SetString("")
 		case v.Kind() == reflect.Struct:
 			for i := range v.NumField() {
-				clear(v.Field(i))
+				empty(v.Field(i))
 			}
 		case v.Kind() == reflect.Pointer && !v.IsNil():
-			clear(v.Elem())
+			empty(v.Elem())
 		case v.Kind() == reflect.Slice && v.Type() != typeRaw:
 			for i := range v.Len() {
-				clear(v.Index(i))
+				empty(v.Index(i))
 			}
 		}
 	}
-	clear(c)
+	empty(c)
 	return c.Interface()
 }
 

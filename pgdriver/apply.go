@@ -25,10 +25,10 @@ func (d *Driver) Follow(ctx context.Context, a events.Follow, progress func(stri
 		}
 		return events.Result{}, d.start(ctx, events.StartPostgres{From: a.From}, progress)
 	}
-	return events.Result{}, d.follow(ctx, a.From)
+	return events.Result{}, d.follow(a.From)
 }
 
-func (d *Driver) follow(_ context.Context, from events.Upstream) error {
+func (d *Driver) follow(from events.Upstream) error {
 	p, _, err := d.running()
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", from.Name, err)
@@ -57,11 +57,6 @@ func (d *Driver) follow(_ context.Context, from events.Upstream) error {
 // running server reload. A document that is wrong changes nothing. A parameter that this server does not
 // know or accept is left out with a warning; one that needs a restart shows in the observations.
 func (d *Driver) ApplyConfig(ctx context.Context, document json.RawMessage, _ func(string)) (events.Result, error) {
-	release, err := d.exclusive(ctx)
-	if err != nil {
-		return events.Result{}, err
-	}
-	defer release()
 	cfg := d.config()
 	merged, err := d.effective(cfg, document)
 	if err != nil {
@@ -74,6 +69,11 @@ func (d *Driver) ApplyConfig(ctx context.Context, document json.RawMessage, _ fu
 	d.dynamic, d.merged = append(json.RawMessage(nil), document...), merged
 	clear(d.rejected)
 	d.mu.Unlock()
+	release, err := d.exclusive(ctx) // what is in force from now on, a clone in progress will use at its end
+	if err != nil {
+		return events.Result{}, err
+	}
+	defer release()
 	if what, unfinished := d.unfinished(); unfinished || !d.hasData() {
 		d.log.Debug("dynamic configuration kept until there is a data directory", zap.String("unfinished", what))
 		return events.Result{}, nil
@@ -81,7 +81,7 @@ func (d *Driver) ApplyConfig(ctx context.Context, document json.RawMessage, _ fu
 	if _, err := writeFile(filepath.Join(d.dataDir, dynamicCache), string(document), d.fileMode()); err != nil {
 		return events.Result{}, fmt.Errorf("apply the configuration: %w", err)
 	}
-	return events.Result{}, d.reload(ctx, merged)
+	return events.Result{}, d.reload(ctx, d.inForce())
 }
 
 func (d *Driver) hasData() bool {

@@ -282,7 +282,7 @@ func (d *Driver) postBootstrap(ctx context.Context, t target, progress func(stri
 	info := conninfoText(append(t.conninfo(Credentials{Username: cfg.Superuser.Username}), kv{"dbname", cfg.Database}))
 	// The shell splits the command as a shell does, and hands the rest on untouched.
 	_, err := d.runPath(ctx, "/bin/sh", tool{op: "run the post-bootstrap command", args: []string{"-c", cfg.PostBootstrap + ` "$@"`, "post_bootstrap", info},
-		env: []string{"PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0", "PATH=" + cfg.BinDir + ":" + os.Getenv("PATH")},
+		env:  []string{"PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0", "PATH=" + cfg.BinDir + ":" + os.Getenv("PATH")},
 		line: progress, keepLocale: true})
 	if err != nil {
 		return hinted("bootstrap", err, "run %s by hand and correct it", cfg.PostBootstrap)

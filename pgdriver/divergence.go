@@ -42,13 +42,9 @@ type localEnd struct {
 }
 
 // CheckDivergence tells whether this member has WAL that is not in the leader's history. It asks nothing of a
-// server that crashed as a primary: where its WAL ends is known only after CrashRecover (ErrNotClean).
+// server that crashed as a primary: where its WAL ends is known only after CrashRecover (ErrNotClean). It only
+// reads, and never keeps a Stop waiting.
 func (d *Driver) CheckDivergence(ctx context.Context, leader events.Upstream, _ func(string)) (events.Result, error) {
-	release, err := d.exclusive(ctx)
-	if err != nil {
-		return events.Result{}, err
-	}
-	defer release()
 	end, err := d.localEnd(ctx)
 	if err != nil {
 		return events.Result{}, fmt.Errorf("check divergence: %w", err)

@@ -66,7 +66,7 @@ func (d *Driver) alreadyStarted(ctx context.Context, p *process, f pidFile, a ev
 		return fmt.Errorf("start postgresql: %w in the other role", ErrRunning)
 	}
 	if !a.AsPrimary {
-		if err := d.follow(ctx, a.From); err != nil {
+		if err := d.follow(a.From); err != nil {
 			return err
 		}
 	}

@@ -44,7 +44,7 @@ func (m *Member) perform(e events.Effect) {
 	case events.ArmGuard:
 		outcome := events.Failed
 		if m.guardAlive && !m.guardFired {
-			m.guardDeadline, outcome = max(m.guardDeadline, a.Deadline), events.Done
+			m.guardDeadline, outcome = a.Deadline, events.Done
 		}
 		m.finish(e, time.Millisecond, outcome, events.Result{})
 	case events.DisarmGuard:

@@ -107,6 +107,23 @@ func TestSwitchover(t *testing.T) {
 	})
 }
 
+func TestSwitchoverBackAndForth(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		from, to := w.Leader(), w.Member("n1")
+		if from == to {
+			to = w.Member("n2")
+		}
+		for range 4 {
+			w.Put(events.KeyFailover, fmt.Sprintf(`{"leader":%q,"member":%q}`, from.name, to.name))
+			within(t, w, 2*time.Second, "leader "+to.name, func() bool { return w.Leader() == to })
+			within(t, w, 20*time.Second, "a healthy cluster again", w.Healthy)
+			from, to = to, from
+		}
+		return w
+	})
+}
+
 func TestCrashIsRestartedInPlace(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) *World {
 		w := grown(t, seed, config)
@@ -346,6 +363,21 @@ func TestWipedStoreIsNotInitializedByAReplica(t *testing.T) {
 	}
 	old.Boot()
 	within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+}
+
+func TestShorterTTLTakesEffectBeforeItCanHurt(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		w.Put(events.KeyConfig, quick)
+		w.Run(10 * time.Second)
+		if left := old.guardDeadline.Sub(w.now); left > 5*time.Second {
+			t.Fatalf("the guard still waits %v", left)
+		}
+		old.Freeze()
+		within(t, w, 7*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		return w
+	})
 }
 
 func TestGuardKilledIsReplaced(t *testing.T) {

@@ -24,7 +24,8 @@ var faultCases = []Case{
 	{Name: "C10_frozen_servers", Fault: "FreezeAll", available: has(func(f *Faults) Fault { return f.FreezeAll }), run: frozenServers},
 	{Name: "C10_dead_servers", Fault: "KillAll", available: has(func(f *Faults) Fault { return f.KillAll }), run: deadServers},
 	{Name: "C12_hung_writes_do_not_delay_renewals", Fault: "FreezeAll", available: has(func(f *Faults) Fault { return f.FreezeAll }), run: hungWrites},
-	{Name: "C12_renewals_beside_a_frozen_follower", Fault: "FreezeFollower", available: has(func(f *Faults) Fault { return f.FreezeFollower }), run: renewalsBesideFrozen},
+	{Name: "C12_renewals_beside_a_frozen_follower", Fault: "FreezeFollower",
+		available: has(func(f *Faults) Fault { return f.FreezeFollower }), run: renewalsBesideFrozen},
 }
 
 func has(get func(*Faults) Fault) func(*Harness) bool {

@@ -82,9 +82,10 @@ func restartClaims(e *env) {
 	if l.Epoch <= old.Epoch {
 		e.Fatalf("epoch %d after %d", l.Epoch, old.Epoch)
 	}
+	e.conflict("handover by the former process", first.HandOver(e.ctx(), old.Epoch, "n2", e.h.TTL))
+	e.conflict("release by the former process", first.Release(e.ctx(), old.Epoch))
 	_, err := first.Renew(e.ctx(), old.Epoch, e.h.TTL)
 	e.conflict("renewal by the former process", err)
-	e.conflict("release by the former process", first.Release(e.ctx(), old.Epoch))
 	_, err = first.Acquire(e.ctx(), rev, e.h.TTL)
 	e.conflict("claim at the former revision", err)
 	// The former lease ends; the new one must not.
@@ -169,10 +170,10 @@ func noEarlyTakeover(e *env) {
 	if won.Epoch <= l.Epoch {
 		e.Errorf("epoch %d after %d", won.Epoch, l.Epoch)
 	}
-	_, err := holder.Renew(e.ctx(), l.Epoch, e.h.TTL)
-	e.conflict("renewal after a takeover", err)
 	e.conflict("release after a takeover", holder.Release(e.ctx(), l.Epoch))
 	e.conflict("handover after a takeover", holder.HandOver(e.ctx(), l.Epoch, "n3", e.h.TTL))
+	_, err := holder.Renew(e.ctx(), l.Epoch, e.h.TTL)
+	e.conflict("renewal after a takeover", err)
 	e.renew(rival, won.Epoch, e.h.TTL)
 }
 

@@ -130,7 +130,8 @@ func require(cfg *jetstream.StreamConfig) {
 func (s *Store) correctBucket(ctx context.Context, is jetstream.StreamConfig) error {
 	remedy := "delete it and let regent create it, or choose another bucket"
 	if is.FirstSeq < leastFirstSeq {
-		return fmt.Errorf("%w: the sequences of bucket %s begin at %d and would come again if it were recreated, so that an old lease could pass for a new one: %s", errUnfit, s.cfg.Bucket, is.FirstSeq, remedy)
+		return fmt.Errorf("%w: the sequences of bucket %s begin at %d and would come again if it were recreated, "+
+			"so that an old lease could pass for a new one: %s", errUnfit, s.cfg.Bucket, is.FirstSeq, remedy)
 	}
 	if is.MaxAge != 0 || is.Mirror != nil || is.Sealed || is.NoAck {
 		return fmt.Errorf("%w: bucket %s has a max_age, is a mirror, sealed or without acknowledgements: %s", errUnfit, s.cfg.Bucket, remedy)

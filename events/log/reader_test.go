@@ -206,8 +206,8 @@ func TestReadingStopsWhenAsked(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, 1, 10, Options{})
 	n := 0
-	for range Read(dir).All() {
-		if n++; n == 3 {
+	for _, err := range Read(dir).All() {
+		if n++; n == 3 || err != nil {
 			break
 		}
 	}

@@ -185,8 +185,8 @@ func (f *Fence) Close() error {
 	return errors.Join(err, f.page.Load().release())
 }
 
-// Arm moves the deadline at which PostgreSQL dies, and returns when a living guard is known to hold it. A
-// deadline that is already further away stays. When the guard is armed and well this is a
+// Arm moves the deadline at which PostgreSQL dies, and returns when a living guard is known to hold it. An earlier
+// deadline than the one that is armed holds too: a lease may become shorter. When the guard is armed and well this is a
 // store in memory; when it was disarmed, the data directory is looked up and the guard must answer before ctx ends,
 // or else the guard stays disarmed. Run must be running.
 func (f *Fence) Arm(ctx context.Context, deadline events.Instant) error {
@@ -233,7 +233,7 @@ func (f *Fence) armFromRest(ctx context.Context, deadline int64) error {
 	return fmt.Errorf("arm guard: %w", err)
 }
 
-// move raises the armed deadline and tells the state before; a disarmed guard is armed only with fromRest.
+// move sets the armed deadline and tells the state before; a disarmed guard is armed only with fromRest.
 func (f *Fence) move(deadline int64, fromRest bool) (p *page, before int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -243,7 +243,7 @@ func (f *Fence) move(deadline int64, fromRest bool) (p *page, before int64, err 
 		switch {
 		case before < 0:
 			return p, before, f.firedError(p)
-		case before == 0 && !fromRest, before >= deadline:
+		case before == 0 && !fromRest, before == deadline:
 			return p, before, nil
 		}
 		if p.state.CompareAndSwap(before, deadline) {
