@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,6 +15,7 @@ import (
 type systemIdentity struct {
 	id       string
 	timeline events.Timeline
+	flushed  events.LSN
 }
 
 func identifySystem(ctx context.Context, conn *pgconn.PgConn) (systemIdentity, error) {
@@ -21,7 +23,7 @@ func identifySystem(ctx context.Context, conn *pgconn.PgConn) (systemIdentity, e
 	if err != nil {
 		return systemIdentity{}, fmt.Errorf("identify the other server: %w", err)
 	}
-	if len(rs) == 0 || len(rs[0].Rows) != 1 || len(rs[0].Rows[0]) < 2 {
+	if len(rs) == 0 || len(rs[0].Rows) != 1 || len(rs[0].Rows[0]) < 3 {
 		return systemIdentity{}, errors.New("identify the other server: an answer of unexpected shape")
 	}
 	row := rs[0].Rows[0]
@@ -29,7 +31,11 @@ func identifySystem(ctx context.Context, conn *pgconn.PgConn) (systemIdentity, e
 	if err != nil {
 		return systemIdentity{}, fmt.Errorf("identify the other server: %w", err)
 	}
-	return systemIdentity{string(row[0]), events.Timeline(timeline)}, nil
+	flushed, err := events.ParseLSN(string(row[2]))
+	if err != nil {
+		return systemIdentity{}, fmt.Errorf("identify the other server: %w", err)
+	}
+	return systemIdentity{string(row[0]), events.Timeline(timeline), flushed}, nil
 }
 
 // localEnd is where this member's WAL ends.
@@ -130,14 +136,31 @@ func (d *Driver) compareWith(ctx context.Context, leader events.Upstream, end lo
 	switch {
 	case end.timeline > sys.timeline:
 		return true, nil
-	case end.timeline == sys.timeline:
-		return false, nil
+	case end.timeline == sys.timeline && max(end.at, end.recordEnd) > sys.flushed:
+		return true, nil // a leader only ever moves on: what it does not have now it will never have
 	}
 	history, err := timelineHistory(ctx, conn, sys.timeline)
 	if err != nil {
 		return false, err
 	}
+	if end.timeline == sys.timeline {
+		return d.otherBranch(sys.timeline, history)
+	}
 	return diverged(end, history), nil
+}
+
+// otherBranch tells whether this member's timeline has only its number in common with the leader's: two members that
+// were promoted apart from each other take the same one.
+func (d *Driver) otherBranch(t events.Timeline, theirs []events.TimelineSwitch) (bool, error) {
+	ours, err := d.history(t)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil // a standby need not have it
+	}
+	if err != nil || len(ours) == 0 || len(theirs) == 0 {
+		return false, err
+	}
+	a, b := ours[len(ours)-1], theirs[len(theirs)-1]
+	return a.Parent != b.Parent || a.Switch != b.Switch, nil
 }
 
 // diverged applies the leader's history, oldest row first, to the end of the local WAL.
@@ -199,7 +222,7 @@ func timelineHistory(ctx context.Context, conn *pgconn.PgConn, t events.Timeline
 	if err != nil {
 		return nil, fmt.Errorf("ask for the history of timeline %d: %w", t, err)
 	}
-	if len(rs) == 0 || len(rs[0].Rows) != 1 || len(rs[0].Rows[0]) < 2 {
+	if len(rs) == 0 || len(rs[0].Rows) != 1 || len(rs[0].Rows[0]) < 3 {
 		return nil, fmt.Errorf("ask for the history of timeline %d: an answer of unexpected shape", t)
 	}
 	return parseHistory(string(rs[0].Rows[0][1]))

@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -70,7 +72,7 @@ func runAsPostgres() (code int, err error) {
 	if err := errors.Join(copyFile("/proc/self/exe", self), os.Chmod(dir, 0o755)); err != nil {
 		return 1, err
 	}
-	cmd := exec.Command(self, os.Args[1:]...)
+	cmd := exec.Command(self, withoutTestlog(os.Args[1:])...)
 	cmd.Stdout, cmd.Stderr, cmd.Stdin = os.Stdout, os.Stderr, os.Stdin
 	cmd.Env = append(os.Environ(), "HOME="+u.HomeDir, "USER=postgres")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, Pdeathsig: syscall.SIGKILL}
@@ -364,4 +366,9 @@ func caughtUp(t *testing.T, from, to *server) {
 	at, err := events.ParseLSN(from.sql("SELECT pg_current_wal_lsn()"))
 	must(t, err)
 	to.await("replay up to "+at.String(), func(o events.Observation) bool { return o.Server.ReplayedLSN >= at })
+}
+
+// withoutTestlog drops the flag that names a file of the go command's own, which only root may write.
+func withoutTestlog(args []string) []string {
+	return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,7 +45,7 @@ func runInner() (int, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 1, err
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd := exec.Command("/proc/self/exe", withoutTestlog(os.Args[1:])...)
 	scratch, err := os.MkdirTemp("", "regent-fence-")
 	if err != nil {
 		return 1, err
@@ -127,4 +128,9 @@ func endOrphans() error {
 			return nil
 		}
 	}
+}
+
+// withoutTestlog drops the flag that names a file of the go command's own, which only root may write.
+func withoutTestlog(args []string) []string {
+	return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
 }

@@ -129,7 +129,9 @@ func (m *Member) endAgent(ctx context.Context, sig syscall.Signal) error {
 }
 
 // FreezeAgent stops the agent's process without ending it.
-func (m *Member) FreezeAgent(ctx context.Context) error { return m.freezeAgent(ctx, unix.SIGSTOP, true) }
+func (m *Member) FreezeAgent(ctx context.Context) error {
+	return m.freezeAgent(ctx, unix.SIGSTOP, true)
+}
 
 // ThawAgent lets a frozen agent go on.
 func (m *Member) ThawAgent(ctx context.Context) error { return m.freezeAgent(ctx, unix.SIGCONT, false) }

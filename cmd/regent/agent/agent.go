@@ -241,6 +241,8 @@ func (a *Agent) keepStoreLeaderAway(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case err := <-a.raft.Failed():
+			return err
 		case <-pause.C:
 		}
 	}
