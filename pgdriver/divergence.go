@@ -222,7 +222,7 @@ func timelineHistory(ctx context.Context, conn *pgconn.PgConn, t events.Timeline
 	if err != nil {
 		return nil, fmt.Errorf("ask for the history of timeline %d: %w", t, err)
 	}
-	if len(rs) == 0 || len(rs[0].Rows) != 1 || len(rs[0].Rows[0]) < 3 {
+	if len(rs) == 0 || len(rs[0].Rows) != 1 || len(rs[0].Rows[0]) < 2 {
 		return nil, fmt.Errorf("ask for the history of timeline %d: an answer of unexpected shape", t)
 	}
 	return parseHistory(string(rs[0].Rows[0][1]))

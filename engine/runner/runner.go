@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,8 @@ import (
 
 // Recorder keeps what the engine consumed and concluded. Its methods are called by the loop only.
 type Recorder interface {
-	// Record takes a step. It must not block: what it cannot take it must count as missing.
+	// Record takes a step. It must not block: what it cannot take it must count as missing. Neither argument is
+	// modified afterwards, so both may be kept.
 	Record(in events.Input, d *events.Decision)
 	// Sync waits until what was recorded is on disk, or until ctx ends.
 	Sync(ctx context.Context) error
@@ -21,7 +23,8 @@ type Recorder interface {
 // Executor performs effects.
 type Executor interface {
 	// Do begins an effect and returns at once; its outcome is posted to the runner as a fact, no later
-	// than a moment after the effect's deadline.
+	// than a moment after the effect's deadline. Whatever Do takes is taken from every later decision: one that
+	// waits for anything but a mutex held for an instant is a programming error.
 	Do(e events.Effect)
 }
 
@@ -34,7 +37,8 @@ type Config struct {
 	Wall     func() time.Time
 	// SyncBudget bounds the wait for the recorder before an irreversible effect, 5 ms if zero.
 	SyncBudget time.Duration
-	// Observe is told of every step, after it was published and before its effects are handed out; it must not block. May be nil.
+	// Observe is told of every step, after it was published and before its effects are handed out. It runs in
+	// the loop, as Executor.Do does: one that waits is a programming error. May be nil.
 	Observe func(in events.Input, d *events.Decision, s *engine.Status)
 }
 
@@ -48,20 +52,29 @@ type Runner struct {
 
 	status  atomic.Pointer[engine.Status]
 	waiters waiters
+	ended   chan struct{} // closed when Run returns
 	seq     uint64
 }
+
+// ErrEnded tells that the runner has ended: no further status will be published.
+var ErrEnded = errors.New("the runner has ended")
+
+// nap bounds a sleep of the loop: timers stand still while the machine is suspended, and the boot clock
+// does not, so that it is looked at this often. Without a reason to step, nothing is.
+const nap = time.Second
 
 // New builds a runner; Run starts it.
 func New(cfg Config) *Runner {
 	if cfg.SyncBudget == 0 {
 		cfg.SyncBudget = 5 * time.Millisecond
 	}
-	r := &Runner{cfg: cfg, wake: make(chan struct{}, 1)}
+	r := &Runner{cfg: cfg, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	r.status.Store(cfg.Engine.Status())
 	return r
 }
 
-// Post puts a fact into the queue. It never blocks and may be called from anywhere.
+// Post puts a fact into the queue. It never blocks and may be called from anywhere; facts of one goroutine are
+// consumed in the order in which it posted them. After Run has returned they are dropped.
 func (r *Runner) Post(f events.Fact) {
 	r.mu.Lock()
 	r.queue = append(r.queue, f)
@@ -75,9 +88,10 @@ func (r *Runner) Post(f events.Fact) {
 // Status is the last published picture.
 func (r *Runner) Status() *engine.Status { return r.status.Load() }
 
-// Run loops until ctx ends or the engine has exited, and returns the code of its Exit effect.
+// Run loops until ctx ends or the engine has exited, and returns the code of its Exit effect. A runner runs once.
 func (r *Runner) Run(ctx context.Context) (code int, err error) {
-	timer := time.NewTimer(time.Hour)
+	defer close(r.ended)
+	timer := time.NewTimer(r.untilWake())
 	defer timer.Stop()
 	for {
 		select {
@@ -90,6 +104,9 @@ func (r *Runner) Run(ctx context.Context) (code int, err error) {
 				}
 			}
 		case <-timer.C:
+			if at := r.cfg.Engine.WakeAt(); at == 0 || r.cfg.Now() < at {
+				break // a nap, or a timer ahead of the boot clock
+			}
 			if exit, ok := r.step(events.TimerFired{}); ok {
 				return exit.Code, nil
 			}
@@ -106,13 +123,13 @@ func (r *Runner) take() []events.Fact {
 	return q
 }
 
-// wakeAt belongs to the loop; it is kept in the published status' place so that untilWake needs no lock.
+// untilWake is how long the loop may sleep when nothing is posted.
 func (r *Runner) untilWake() time.Duration {
 	at := r.cfg.Engine.WakeAt()
 	if at == 0 {
-		return time.Hour
+		return nap
 	}
-	return max(at.Sub(r.cfg.Now()), time.Millisecond)
+	return min(max(at.Sub(r.cfg.Now()), time.Millisecond), nap)
 }
 
 // step consumes one fact. The order matters: record, publish, then act.

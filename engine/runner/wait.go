@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/regent-ha/regent/engine"
@@ -34,8 +35,8 @@ func (w *waiters) notify(s *engine.Status) {
 	w.list = keep
 }
 
-// Wait returns the first published status for which ok holds, the present one included. ok is called from
-// the loop and must be quick.
+// Wait returns the first published status for which ok holds, the present one included, or the error of ctx, or
+// ErrEnded. ok is called from the loop and must be quick.
 func (r *Runner) Wait(ctx context.Context, ok func(*engine.Status) bool) (*engine.Status, error) {
 	x := &waiter{ok: ok, done: make(chan *engine.Status, 1)}
 	w := &r.waiters
@@ -46,18 +47,28 @@ func (r *Runner) Wait(ctx context.Context, ok func(*engine.Status) bool) (*engin
 	}
 	w.list = append(w.list, x)
 	w.mu.Unlock()
+	var err error
 	select {
 	case s := <-x.done:
 		return s, nil
 	case <-ctx.Done():
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for i := range w.list {
-			if w.list[i] == x {
-				w.list = append(w.list[:i], w.list[i+1:]...)
-				break
-			}
-		}
-		return nil, ctx.Err()
+		err = ctx.Err()
+	case <-r.ended:
+		err = ErrEnded
+	}
+	w.forget(x)
+	select {
+	case s := <-x.done: // it came at the same time
+		return s, nil
+	default:
+		return nil, err
+	}
+}
+
+func (w *waiters) forget(x *waiter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.Index(w.list, x); i >= 0 {
+		w.list = slices.Delete(w.list, i, i+1)
 	}
 }

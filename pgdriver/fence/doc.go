@@ -26,7 +26,7 @@
 //	    calls AcknowledgeFired. Arm and Disarm say ErrFired until then: an agent that thaws cannot
 //	    miss it, and State says it from the page itself.
 //	G4  Arm from rest returns nil only after a living guard has acknowledged it; otherwise the guard stays
-//	    disarmed. A deadline never moves backwards. Arm refuses a deadline that has passed.
+//	    disarmed. An earlier deadline holds too: a lease may become shorter. Arm refuses a deadline that has passed.
 //	G5  Disarm returning nil means that the guard has not fired and will not. It needs no living guard.
 //	G6  The guard outlives its agent: the death of the agent's process group, SIGHUP, SIGINT and the like do not end
 //	    it; SIGTERM neither while it is armed. The next agent adopts it with its deadline, and PostgreSQL is

@@ -69,7 +69,7 @@ func (c *child) wait(ctx context.Context) error {
 }
 
 // reapPause bounds how long an orphan can stay a zombie when its signal was merged with another.
-const reapPause = 100 * time.Millisecond
+const reapPause = time.Second
 
 // reapOrphans collects dead orphans until ctx ends.
 func reapOrphans(ctx context.Context) {
