@@ -28,7 +28,7 @@ var dutyTable = []duty{
 		Why: "PostgreSQL is no primary: the guard may stand down"},
 	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS,
 		Why: "a full look at the DCS, as every loop_wait"},
-	{ID: "PU-10", When: all(dcsUp, memberChanged), Then: putMember, Why: "publishing this member's record"},
+	{ID: "PU-10", When: all(dcsUp, not(mayBeDuplicate), memberChanged), Then: putMember, Why: "publishing this member's record"},
 	{ID: "PU-20", When: all(dcsUp, leaseHeld, isPrimary, statusDue), Then: putStatus,
 		Why: "publishing the position and the slots"},
 	{ID: "PU-30", When: all(dcsUp, leaseHeld, isPrimary, historyMissing), Then: putHistory,

@@ -32,7 +32,7 @@ func (p *postgres) writable() bool { return p.running && !p.starting && !p.recov
 
 // write is a client that writes to every server that takes it.
 func (p *postgres) write() {
-	if p.writable() {
+	if p.writable() && !p.w.Quiet {
 		p.lsn += 1000
 	}
 }

@@ -36,6 +36,8 @@ type World struct {
 	members []*Member
 	set     Settings
 
+	// Quiet stops the clients' writes.
+	Quiet bool
 	// Broken lists what a judge or an engine found wrong; it stays empty in a sound run.
 	Broken []string
 	// Trace is a line for each step of a lifecycle.

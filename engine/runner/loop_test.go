@@ -208,7 +208,7 @@ func TestExitEndsRunWithItsCode(t *testing.T) {
 		select {
 		case <-r.ended:
 		case <-time.After(time.Minute):
-			t.Fatalf("still running: %s %s", r.Status().State, r.Status().Why)
+			t.Fatalf("still running: %s %s", r.Status().State, r.log())
 		}
 		if r.code != 1 || r.err != nil {
 			t.Fatalf("Run ended with %d, %v; want code 1", r.code, r.err)
