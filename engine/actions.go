@@ -25,8 +25,6 @@ func (e *Engine) issue(a events.Action, timeout time.Duration) uint64 {
 
 // The things that rows do.
 var (
-	doNothing act
-
 	acquireFree = act{"acquire_lease if the key is absent", func(e *Engine) {
 		e.issue(events.AcquireLease{TTL: e.s.ttl()}, e.s.renewTimeout())
 	}}

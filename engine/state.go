@@ -132,10 +132,9 @@ const (
 
 // divergence is what is known of this member's history against the leader's.
 type divergence struct {
-	known    bool
-	found    bool
-	leader   string
-	timeline events.Timeline // the leader's, when compared
+	known  bool
+	found  bool
+	leader string
 }
 
 // demotion is why and how PostgreSQL is being stopped, and what comes after.
@@ -144,9 +143,7 @@ type demotion struct {
 	mode        events.StopMode
 	successor   string // named by an operator
 	handOver    bool   // the lease is to go to somebody
-	reopen      bool   // nobody can take it: start as primary again
 	clone       bool   // an operator asked for a fresh copy
-	from        events.Upstream
 	shutdownLSN events.LSN
 	asked       events.Instant
 	tries       int

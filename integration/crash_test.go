@@ -49,7 +49,10 @@ func memberKilled(ctx context.Context, t *testing.T, w *world) {
 		t.Errorf("no write for %v", gap)
 	}
 	must(t, w.WaitStreaming(ctx, w.replicas(leader)...))
+	t.Logf("%s: the other replica streams %v after the death", w.store, time.Since(since).Round(time.Millisecond))
+	back := time.Now()
 	must(t, leader.StartAgent())
 	w.settle(ctx, t)
+	t.Logf("%s: %s streams %v after it is back", w.store, leader.Name, time.Since(back).Round(time.Millisecond))
 	w.missing(ctx, t, since, true)
 }

@@ -10,5 +10,5 @@
 // Bounds on time are generous, for loaded machines; what was measured is printed (go test -v).
 //
 // REGENT_GUARD_RUNS is the number of repetitions of the guard's scenarios, 2 by default; REGENT_GUARD_STORE their store.
-// REGENT_KEEP keeps the directory of a cluster whose test failed.
+// REGENT_KEEP keeps the directories of the clusters.
 package integration

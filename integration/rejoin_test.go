@@ -24,8 +24,10 @@ func divergedRejoins(ctx context.Context, t *testing.T, w *world) {
 	must(t, leader.KillAll(ctx))
 	killed := time.Now()
 	w.successor(ctx, t, leader, killed)
+	back := time.Now()
 	must(t, leader.StartAgent())
 	w.settle(ctx, t)
+	t.Logf("%s: all stream %v after %s is back", w.store, time.Since(back).Round(time.Millisecond), leader.Name)
 	if n := finished(t, leader, events.ActRewind, cut); n == 0 {
 		t.Errorf("%s came back without a rewind", leader.Name)
 	} else {

@@ -45,7 +45,7 @@ func start(t *testing.T, o live.Options) *world {
 		if w.probes != nil {
 			w.probes.Stop()
 		}
-		if t.Failed() {
+		if t.Failed() || o.KeepOnFail {
 			c.Failed()
 		}
 		if err := c.Close(); err != nil {

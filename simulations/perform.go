@@ -199,7 +199,7 @@ func (m *Member) performPostgres(e events.Effect) {
 		m.startServer(e, a)
 	case events.RestartPostgres:
 		p.running = false
-		m.startServer(e, events.StartPostgres{AsPrimary: a.AsPrimary, From: a.From})
+		m.startServer(e, events.StartPostgres(a))
 	case events.StopPostgres:
 		m.stopServer(e, a)
 	case events.Promote:

@@ -24,7 +24,6 @@ type postgres struct {
 	upstream  string
 	pid       int
 	streaming bool
-	beganAt   events.LSN // of the present timeline
 }
 
 // writable is the truth that S1 is about, whatever anybody believes.

@@ -140,7 +140,7 @@ func (w *World) Cut(name string, cut bool) {
 	m.reachChanged()
 }
 
-// Leaderkey is what the leader key says.
+// LeaderKey is what the leader key says.
 func (w *World) LeaderKey() string {
 	if e := w.store.keys[events.KeyLeader]; e != nil {
 		return e.value

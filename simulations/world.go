@@ -57,12 +57,17 @@ type event struct {
 
 type agenda []event
 
+// The methods of heap.Interface. Only events are ever pushed.
 func (a agenda) Len() int { return len(a) }
 func (a agenda) Less(i, j int) bool {
 	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].seq < a[j].seq
 }
 func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(x any)   { *a = append(*a, x.(event)) }
+func (a *agenda) Push(x any) {
+	if e, ok := x.(event); ok {
+		*a = append(*a, e)
+	}
+}
 func (a *agenda) Pop() any {
 	old := *a
 	x := old[len(old)-1]
@@ -98,10 +103,7 @@ func (w *World) jitter(d time.Duration) time.Duration {
 func (w *World) Run(d time.Duration) {
 	end := w.now.Add(d)
 	for len(w.agenda) > 0 && w.agenda[0].at <= end {
-		e := heap.Pop(&w.agenda).(event)
-		w.now = e.at
-		e.do()
-		w.judge()
+		w.next()
 	}
 	w.now = end
 }
@@ -113,12 +115,18 @@ func (w *World) RunUntil(d time.Duration, ok func() bool) bool {
 		if len(w.agenda) == 0 || w.agenda[0].at > end {
 			return false
 		}
-		e := heap.Pop(&w.agenda).(event)
-		w.now = e.at
-		e.do()
-		w.judge()
+		w.next()
 	}
 	return true
+}
+
+// next lets the next thing happen, and judges.
+func (w *World) next() {
+	e := w.agenda[0]
+	heap.Pop(&w.agenda)
+	w.now = e.at
+	e.do()
+	w.judge()
 }
 
 // judge is S1: at no instant do two servers accept writes.

@@ -231,7 +231,7 @@ func sortError(ctx context.Context, err error) error {
 // newToken names a lease or a write.
 func newToken() string {
 	var b [12]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails, says its documentation
+	rand.Read(b[:]) // never fails, says its documentation
 	return hex.EncodeToString(b[:])
 }
 

@@ -22,6 +22,7 @@ type rig struct {
 	mu      sync.Mutex
 	told    []string
 	effects []events.Effect
+	begun   []events.Instant // of each of effects
 	inputs  []events.Input
 
 	// do answers an effect, from within Do. May be nil.
@@ -78,6 +79,7 @@ func (r *rig) Do(e events.Effect) {
 	r.note("do %s", e.Action.ActionKind())
 	r.mu.Lock()
 	r.effects = append(r.effects, e)
+	r.begun = append(r.begun, r.now())
 	r.mu.Unlock()
 	if r.do != nil {
 		r.do(e)
@@ -106,6 +108,16 @@ func (r *rig) post(facts ...events.Fact) {
 	}
 }
 
+// await waits for a picture, for real time.
+func (r *rig) await(what string, ok func(*engine.Status) bool) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := r.Wait(ctx, ok); err != nil {
+		r.t.Fatalf("%s: %v; it is %s: %s", what, err, r.Status().State, r.Status().Why)
+	}
+}
+
 func (r *rig) saw(kind events.ActionKind) (found []events.Effect) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,6 +127,13 @@ func (r *rig) saw(kind events.ActionKind) (found []events.Effect) {
 		}
 	}
 	return found
+}
+
+// doneAt is when an effect was handed out.
+func (r *rig) doneAt(id uint64) events.Instant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun[slices.IndexFunc(r.effects, func(e events.Effect) bool { return e.ID == id })]
 }
 
 func (r *rig) consumed() []events.Input {

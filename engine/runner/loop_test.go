@@ -197,21 +197,29 @@ func TestExitEndsRunWithItsCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.do = func(e events.Effect) {
-			if a, ok := e.Action.(events.AskPeers); ok { // another n1 answers
-				r.Post(events.PeerAnswered{Effect: e.ID, Peer: events.PeerStatus{Name: a.Peers[0].Name, Reachable: true}})
+			if e.Action.ActionKind() == events.ActStopPostgres {
+				r.Post(answer(e, r.now()))
+			}
+		}
+		var exit *events.Exit
+		observe := r.cfg.Observe
+		r.cfg.Observe = func(in events.Input, d *events.Decision, s *engine.Status) {
+			observe(in, d, s)
+			for _, e := range d.Effects {
+				if a, ok := e.Action.(events.Exit); ok {
+					exit = &a
+				}
 			}
 		}
 		r.start()
-		s := snapshot(10, "n2")
-		s.Keys = append(s.Keys, events.KeyValue{Key: events.KeyMembers + "n1", Value: `{"api_url":"http://10.0.0.9:8008/patroni"}`, Revision: 4})
-		r.post(started(), s, replica(r.now()))
+		r.post(started(), snapshot(10, "n2"), replica(r.now()), events.ShutdownAsked{Reason: "a test"})
 		select {
 		case <-r.ended:
 		case <-time.After(time.Minute):
-			t.Fatalf("still running: %s %s", r.Status().State, r.log())
+			t.Fatalf("still running: %s: %s", r.Status().State, r.log())
 		}
-		if r.code != 1 || r.err != nil {
-			t.Fatalf("Run ended with %d, %v; want code 1", r.code, r.err)
+		if r.err != nil || exit == nil || r.code != exit.Code {
+			t.Fatalf("Run ended with %d, %v; the engine's word was %+v", r.code, r.err, exit)
 		}
 		if len(r.saw(events.ActExit)) != 0 {
 			t.Fatal("Exit was given to the executor")

@@ -26,7 +26,10 @@ func Quench(ctx context.Context, dir string, patience time.Duration) (int, error
 		return (name == "postgres" || name == "postmaster") && strings.HasPrefix(p.cwd, dir+"/")
 	}
 	all := func(p image) bool {
-		return program(p) || server(p) || p.isTool(filepath.Join(dir, filepath.Base(filepath.Dir(p.cwd)), "data"))
+		if strings.HasPrefix(filepath.Base(p.exe), "pg_") || filepath.Base(p.exe) == "initdb" {
+			return strings.Contains(strings.Join(p.args, "\x00"), dir+"/") // PostgreSQL's tools name their data directory
+		}
+		return program(p) || server(p)
 	}
 	found, err := find(all)
 	if err != nil || len(found) == 0 {

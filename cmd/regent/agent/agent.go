@@ -145,24 +145,9 @@ func (a *Agent) openEvents() error {
 
 // Run works until the engine exits or ctx ends, and returns the engine's exit code. ctx ending is not an
 // orderly stop: Shutdown is.
-func (a *Agent) Run(ctx context.Context) (code int, err error) {
-	work, stop := context.WithCancel(ctx)
-	defer stop()
-	a.exec.base = work
-	var wg sync.WaitGroup
-	var failed sync.Mutex
-	part := func(name string, run func() error) {
-		wg.Add(1)
-		go func() { // joined below
-			defer wg.Done()
-			if e := run(); e != nil && work.Err() == nil {
-				failed.Lock()
-				defer failed.Unlock()
-				err = errors.Join(err, fmt.Errorf("%s: %w", name, e))
-				stop()
-			}
-		}()
-	}
+func (a *Agent) Run(ctx context.Context) (int, error) {
+	work := newParts(ctx)
+	a.exec.base = work.ctx
 	// The event log outlives everything else, so that the last decisions are on record.
 	record, stopRecord := context.WithCancel(context.WithoutCancel(ctx))
 	recorded := make(chan error, 1)
@@ -170,23 +155,23 @@ func (a *Agent) Run(ctx context.Context) (code int, err error) {
 	sink := func(f events.Fact) { a.runner.Post(a.docs.redact(f)) }
 	sink(events.Started{Member: memberConfig(a.cfg, a.store.Limits()), Version: a.version})
 	if a.fence != nil {
-		part("guard", func() error { return a.fence.Run(work, sink) })
+		work.start("guard", func(ctx context.Context) error { return a.fence.Run(ctx, sink) })
 	}
-	part("postgresql", func() error { return a.driver.Run(work, sink) })
-	part("store", func() error { return a.store.Watch(work, sink) })
-	part("restapi", func() error { return a.api.Run(work) })
+	work.start("postgresql", func(ctx context.Context) error { return a.driver.Run(ctx, sink) })
+	work.start("store", func(ctx context.Context) error { return a.store.Watch(ctx, sink) })
+	work.start("restapi", a.api.Run)
 	if a.raft != nil {
-		part("store leadership", func() error { return a.keepStoreLeaderAway(work) })
+		work.start("store leadership", a.keepStoreLeaderAway)
 	}
-	code, runErr := a.runner.Run(work)
-	stop()
+	code, runErr := a.runner.Run(work.ctx)
+	work.stop()
 	a.exec.wait()
-	wg.Wait()
+	err := work.wait()
 	stopRecord()
 	if e := <-recorded; e != nil && !errors.Is(e, context.Canceled) {
 		a.log.Warn("the end of the event log may be missing", zap.Error(e))
 	}
-	if runErr != nil && ctx.Err() == nil && err == nil {
+	if err == nil && ctx.Err() == nil {
 		err = runErr
 	}
 	return code, errors.Join(err, a.close())

@@ -26,7 +26,10 @@ func (d *documents) redact(f events.Fact) events.Fact {
 	case events.Started:
 		d.note(string(clean.(events.Started).Member.Bootstrap), string(f.Member.Bootstrap))
 	case events.DCSSnapshot:
-		c := clean.(events.DCSSnapshot)
+		c, ok := clean.(events.DCSSnapshot)
+		if !ok || len(c.Keys) != len(f.Keys) {
+			return clean
+		}
 		for i := range f.Keys {
 			d.note(c.Keys[i].Value, f.Keys[i].Value)
 		}

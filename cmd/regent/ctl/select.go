@@ -8,7 +8,7 @@ import (
 	"github.com/regent-ha/regent/httpapi"
 )
 
-// The roles that members can be selected by.
+// Roles that members can be selected by.
 var Roles = []string{"leader", "primary", "standby-leader", "replica", "standby", "any"}
 
 func checkRole(role string) error {

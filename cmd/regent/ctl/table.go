@@ -107,7 +107,7 @@ func (t *table) json(omitEmpty bool) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			b.WriteString(fmt.Sprintf("%q: %s", t.columns[j].title, v))
+			fmt.Fprintf(&b, "%q: %s", t.columns[j].title, v)
 		}
 		b.WriteString("}")
 	}
