@@ -26,9 +26,12 @@ func monitoringQuery(version int) string {
 	if version >= 11 {
 		sender = "r.sender_host, r.sender_port"
 	}
-	restore := "NULL"
+	restore, replaying := "NULL", "0"
 	if version >= 12 {
 		restore = "current_setting('restore_command')"
+	}
+	if version >= 10 {
+		replaying = replayingTimeline
 	}
 	var fixed []string
 	for _, name := range fixedNames() {
@@ -36,7 +39,8 @@ func monitoringQuery(version int) string {
 	}
 	return `SELECT pg_is_in_recovery()::int,
  CASE WHEN pg_is_in_recovery() THEN greatest(coalesce(r.received_tli, 0),
-   (SELECT timeline_id FROM pg_control_checkpoint()), (SELECT min_recovery_end_timeline FROM pg_control_recovery()))
+   (SELECT timeline_id FROM pg_control_checkpoint()), (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
+   CASE WHEN r.received_tli IS NULL THEN ` + replaying + ` END)
   ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
  CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_flush_lsn() END,
  greatest(pg_last_wal_receive_lsn(), ` + received + `), pg_last_wal_replay_lsn(),
@@ -52,6 +56,15 @@ func monitoringQuery(version int) string {
  json_build_object(` + strings.Join(fixed, ", ") + `)
 FROM (SELECT 1) AS one LEFT JOIN pg_stat_wal_receiver AS r ON true`
 }
+
+// replayingTimeline is the newest timeline of the WAL files that hold the last replayed position. A replica whose
+// receiver is gone tells its timeline nowhere else: pg_control follows only with the next restart point, and by then the
+// cluster may have waited long for a replica that takes itself to be on a timeline of the past.
+const replayingTimeline = `(SELECT max(('x' || substr(w.name, 1, 8))::bit(32)::int) FROM pg_ls_waldir() AS w,
+     (SELECT greatest(pg_last_wal_replay_lsn() - '0/0'::pg_lsn - 1, 0)::bigint AS at,
+       pg_size_bytes(current_setting('wal_segment_size')) AS size) AS l
+    WHERE w.name ~ '^[0-9A-F]{24}$' AND substr(w.name, 9) =
+      upper(lpad(to_hex(l.at / 4294967296), 8, '0') || lpad(to_hex(l.at % 4294967296 / l.size), 8, '0')))`
 
 // pendingQuery lists the parameters of the file that wait for a restart.
 const pendingQuery = `SELECT s.name, s.setting, coalesce(f.setting, s.boot_val) FROM pg_settings AS s
@@ -184,6 +197,9 @@ func askPending(ctx context.Context, conn *pgconn.PgConn) ([]events.PendingParam
 	}
 	var pending []events.PendingParam
 	for _, row := range rs[0].Rows {
+		if strings.HasPrefix(string(row[0]), "recovery_target") {
+			continue // a replica's file has them and a primary's not: promotion changes the file, and nothing is to be restarted for it
+		}
 		pending = append(pending, events.PendingParam{Name: string(row[0]), Old: string(row[1]), New: string(row[2])})
 	}
 	return pending, nil

@@ -24,14 +24,25 @@ func newLogCommand() *cobra.Command {
 }
 
 func newLogShowCommand() *cobra.Command {
-	return &cobra.Command{
+	var everything bool
+	cmd := &cobra.Command{
 		Use:   "show DIR",
 		Short: "Print decisions and notes, one aligned line each",
+		Long:  "Print notes and those decisions that changed something: a state, a rule, or an effect that was issued.",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return eachRecord(args[0], cmd.ErrOrStderr(), func(r eventlog.Record) error { return eventlog.Show(cmd.OutOrStdout(), r) })
-		},
 	}
+	cmd.Flags().BoolVarP(&everything, "all", "a", false, "decisions that changed nothing, too")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return eachRecord(args[0], cmd.ErrOrStderr(), func(r eventlog.Record) error {
+			if r.Kind == eventlog.KindDecision && !everything {
+				if d, err := r.Decision(); err != nil || !d.Changed() {
+					return err
+				}
+			}
+			return eventlog.Show(cmd.OutOrStdout(), r)
+		})
+	}
+	return cmd
 }
 
 func newLogCatCommand() *cobra.Command {
