@@ -48,11 +48,13 @@ var (
 	}}
 	clearOrphan = act{"delete_key initialize at the revision seen", func(e *Engine) {
 		e.s.initSeen = 0
-		e.issue(events.DeleteKey{Key: events.KeyInitialize, Expect: events.Any}, e.s.dcsTimeout())
+		e.issue(events.DeleteKey{Key: events.KeyInitialize, Expect: int64(e.s.view.InitializeRevision)}, e.s.dcsTimeout())
 	}}
-	abandonInit = act{"delete_key initialize", func(e *Engine) {
+	abandonInit = act{"delete_key initialize at the revision of the claim", func(e *Engine) {
+		if e.s.claim == claimWon {
+			e.issue(events.DeleteKey{Key: events.KeyInitialize, Expect: int64(e.s.claimed)}, e.s.dcsTimeout())
+		} // else it is unknown whether the key is there; if so it is an orphan, and cleared after a ttl
 		e.s.claim = claimNone
-		e.issue(events.DeleteKey{Key: events.KeyInitialize, Expect: events.Any}, e.s.dcsTimeout())
 	}}
 	bootstrap = act{"bootstrap", func(e *Engine) { e.issue(events.Bootstrap{}, bootstrapTimeout) }}
 	clone     = act{"clone from the source", func(e *Engine) {
@@ -175,9 +177,15 @@ func (e *Engine) askPeers() {
 	s.ask.effect = e.issue(events.AskPeers{Peers: s.ask.peers, Timeout: peerTimeout}, peerTimeout)
 }
 
+// clearedNow tells that the present request was to be cleared a moment ago. Whether it was is not always known: after a
+// loop_wait it is tried again.
+func (s *state) clearedNow() bool {
+	return s.view.Failover.Revision == s.published.cleared && s.now < s.published.clearedAt.Add(s.settings.LoopWait)
+}
+
 // clearFailover empties the request at the revision seen; a newer one stays.
 func (e *Engine) clearFailover() {
-	e.s.published.cleared = e.s.view.Failover.Revision
+	e.s.published.cleared, e.s.published.clearedAt = e.s.view.Failover.Revision, e.s.now
 	e.issue(events.PutKey{Key: events.KeyFailover, Value: "{}", Expect: int64(e.s.view.Failover.Revision)}, e.s.dcsTimeout())
 }
 

@@ -22,9 +22,9 @@ type duty struct {
 var dutyTable = []duty{
 	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle), Then: renew,
 		Why: "renewing the lease, {lease left} before its end"},
-	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armIdle), Then: arm,
+	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armIdle, disarmIdle), Then: arm,
 		Why: "telling the guard the lease's new deadline"},
-	{ID: "LE-30", When: all(guardArmed, harmless, disarmIdle), Then: disarm,
+	{ID: "LE-30", When: all(guardArmed, harmless, disarmIdle, armIdle), Then: disarm,
 		Why: "PostgreSQL is no primary: the guard may stand down"},
 	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS,
 		Why: "a full look at the DCS, as every loop_wait"},
@@ -55,15 +55,18 @@ var (
 		if s.life == Paused {
 			return true
 		}
-		return !s.mayWriteSoon() && s.idleNow() && s.pgKnown && (!s.running() && (s.gone || !s.exited) || s.replica() && s.pg.Sampled >= s.acted)
+		return !s.mayWriteSoon() && !s.makesPrimary() && s.pgKnown &&
+			(down.ok(s) || s.startsReplica() || s.replica() && s.pg.Sampled >= s.acted)
 	}}
-	viewOld     = predicate{"the last full look is older than loop_wait", func(s *state) bool { return s.now >= s.viewAt.Add(s.settings.LoopWait) }}
+	viewOld = predicate{"the last full look is older than loop_wait", func(s *state) bool {
+		return s.now >= s.viewAt.Add(s.settings.LoopWait) && (s.readAt == 0 || s.now >= s.readAt.Add(readPause))
+	}}
 	readIdle    = predicate{"no look is under way", func(s *state) bool { return s.find(events.ActReadDCS) == nil }}
 	isAnswering = predicate{"PostgreSQL answers", func(s *state) bool { return s.pg.Answering }}
 	leadingNow  = predicate{"this member leads", func(s *state) bool { return s.life == Leading || s.life == Paused }}
 	switchMoot  = predicate{"the request cannot be meant for this leader", func(s *state) bool {
 		f := &s.view.Failover
-		if s.findKey(events.KeyFailover) != nil || f.Revision == s.published.cleared {
+		if s.findKey(events.KeyFailover) != nil || s.clearedNow() {
 			return false
 		}
 		return f.Leader != "" && f.Leader != s.self() || f.Candidate == s.self() || s.switchStale() ||
@@ -75,11 +78,13 @@ var (
 	}}
 	historyMissing = predicate{"the history lacks the last timeline", func(s *state) bool { return s.historyMissing() }}
 	configMissing  = predicate{"the DCS has no configuration", func(s *state) bool {
-		return s.view.Config == nil && s.settingsDoc != nil && s.findKey(events.KeyConfig) == nil && !s.hasProblem(events.KeyConfig)
+		return s.view.Config == nil && s.settingsDoc != nil && s.findKey(events.KeyConfig) == nil && !s.hasProblem(events.KeyConfig) &&
+			(s.published.configAt == 0 || s.now >= s.published.configAt.Add(time.Second))
 	}}
 	initUnwritten = predicate{"the system identifier is not written", func(s *state) bool {
 		id := s.pg.Control.SystemID
-		return !s.view.Initialized() && id != "" && s.findKey(events.KeyInitialize) == nil && s.published.initialize != id
+		return !s.view.Initialized() && id != "" && s.findKey(events.KeyInitialize) == nil && s.published.initialize != id &&
+			(s.published.initializeAt == 0 || s.now >= s.published.initializeAt.Add(time.Second))
 	}}
 	slotsWrong      = predicate{"a member's slot is missing, or one is left over", func(s *state) bool { return s.slotsDue() }}
 	configUnapplied = predicate{"the configuration has changed", func(s *state) bool {
@@ -91,14 +96,39 @@ var (
 // mayWriteSoon tells that PostgreSQL is, or is about to become, a primary under the lease.
 func (s *state) mayWriteSoon() bool {
 	switch s.life {
-	case Campaigning, Promoting, Opening, Adopting, Leading, Switching, Bootstrapping:
-		return s.lease.held
-	case Stopped, Restarting:
+	case Campaigning, Promoting, Opening, Adopting, Leading, Switching, Bootstrapping, Restarting:
 		return s.lease.held
 	case Demoting:
 		return s.running()
 	}
 	return false
+}
+
+// makesPrimary tells that an effect is under way after which PostgreSQL may accept writes.
+func (s *state) makesPrimary() bool {
+	f := s.lifecycleEffect()
+	if f == nil {
+		return false
+	}
+	switch a := f.effect.Action.(type) {
+	case events.Promote:
+		return true
+	case events.StartPostgres:
+		return a.AsPrimary
+	case events.RestartPostgres:
+		return a.AsPrimary
+	}
+	return false
+}
+
+// startsReplica: a server that was proven down is being started as a replica.
+func (s *state) startsReplica() bool {
+	f := s.lifecycleEffect()
+	if f == nil {
+		return false
+	}
+	a, ok := f.effect.Action.(events.StartPostgres)
+	return ok && !a.AsPrimary
 }
 
 func (s *state) idleNow() bool { return s.lifecycleEffect() == nil }
@@ -133,7 +163,7 @@ var (
 		e.issue(events.ArmGuard{Deadline: e.s.fenceAt()}, guardTimeout)
 	}}
 	readDCS = act{"read_dcs", func(e *Engine) {
-		e.s.floor = e.s.view.Revision
+		e.s.floor, e.s.readAt = e.s.view.Revision, e.s.now
 		e.issue(events.ReadDCS{}, e.s.dcsTimeout())
 	}}
 	putMember = act{"put_member", func(e *Engine) {
@@ -158,6 +188,7 @@ var (
 		e.issue(events.PutKey{Key: events.KeyHistory, Value: s.historyText(), Expect: events.Any}, s.dcsTimeout())
 	}}
 	putConfig = act{"put_key config, if absent", func(e *Engine) {
+		e.s.published.configAt = e.s.now
 		e.issue(events.PutKey{Key: events.KeyConfig, Value: string(e.s.settingsDoc)}, e.s.dcsTimeout())
 	}}
 	putInitialize = act{"put_key initialize", func(e *Engine) {
@@ -210,13 +241,15 @@ func holds(when []predicate, s *state) bool {
 
 const (
 	memberEvery = time.Second // positions are published at most this often
+	memberPause = 50 * time.Millisecond
+	readPause   = time.Second // between two looks of which the first failed
 	statusEvery = time.Second
 )
 
 // memberDue tells that the record must be written: what others act upon has changed, or it must be prolonged.
 func (s *state) memberDue() bool {
 	p := &s.published
-	if s.find(events.ActPutMember) != nil || s.now < p.memberAt.Add(50*time.Millisecond) && p.member != "" {
+	if s.find(events.ActPutMember) != nil || s.now < p.memberAt.Add(memberPause) && p.member != "" {
 		return false
 	}
 	if p.member == "" || s.now >= p.memberAt.Add(min(s.settings.LoopWait, s.ttl()/3)) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/regent-ha/regent/events"
@@ -22,13 +23,12 @@ var (
 		if namedCandidate.ok(s) {
 			return false
 		}
-		own := s.pg.Server.Position()
-		return s.anyAnswer(func(p *events.PeerStatus) bool { return usable(p) && p.Position > own })
+		return s.anyAnswer(func(p *events.PeerStatus) bool { return usable(p) && s.ahead(p) })
 	}}
 	somebodyPreferred = predicate{"a usable member with equal WAL has a higher priority", func(s *state) bool {
 		own, priority := s.pg.Server.Position(), s.member.Tags.Priority()
 		return s.anyAnswer(func(p *events.PeerStatus) bool {
-			return usable(p) && p.Position == own && p.Tags.Priority() > priority && p.Name != s.lastLead
+			return usable(p) && p.Position == own && !s.older(p) && p.Tags.Priority() > priority && p.Name != s.lastLead
 		})
 	}}
 	candidateHealthy = predicate{"the candidate that an operator named is usable", func(s *state) bool {
@@ -37,6 +37,18 @@ var (
 	}}
 	successorKnown = predicate{"a member can take over", func(s *state) bool { return s.bestSuccessor() != "" }}
 )
+
+// ahead tells that a peer's WAL is newer: a newer timeline goes before a higher position, which on a timeline that
+// the cluster has left is worth nothing. Unknown timelines count as equal.
+func (s *state) ahead(p *events.PeerStatus) bool {
+	if own := s.timeline(); p.Timeline != own && p.Timeline != 0 && own != 0 {
+		return p.Timeline > own
+	}
+	return p.Position > s.pg.Server.Position()
+}
+
+// older tells that a peer is on a timeline before this member's.
+func (s *state) older(p *events.PeerStatus) bool { return p.Timeline != 0 && p.Timeline < s.timeline() }
 
 // standBack gives a better candidate the time to win before this member asks again.
 var standBack = act{"stand back for a moment", func(e *Engine) { e.s.campaign = e.s.now.Add(200 * time.Millisecond) }}
@@ -81,6 +93,9 @@ func (s *state) namedSuccessor() string {
 }
 
 func better(a, b *events.PeerStatus) bool {
+	if a.Timeline != b.Timeline && a.Timeline != 0 && b.Timeline != 0 {
+		return a.Timeline > b.Timeline
+	}
 	if a.Position != b.Position {
 		return a.Position > b.Position
 	}
@@ -107,6 +122,8 @@ func (s *state) unfit(p *events.PeerStatus) string {
 		return "its watchdog is required and does not work"
 	case s.demotion.shutdownLSN != 0 && p.Position < s.demotion.shutdownLSN:
 		return "it is at " + p.Position.String() + " and has not received " + s.demotion.shutdownLSN.String()
+	case p.Timeline != 0 && p.Timeline < max(s.timeline(), s.view.ClusterTimeline()):
+		return "it is on timeline " + strconv.FormatUint(uint64(p.Timeline), 10) + ", which the cluster has left"
 	case s.view.Status.Optime > p.Position && s.view.Status.Optime-p.Position > s.settings.MaximumLagOnFailover:
 		return "it is at " + p.Position.String() + ", further behind than maximum_lag_on_failover"
 	}

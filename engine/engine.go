@@ -133,6 +133,8 @@ func (e *Engine) enter(to events.LifecycleState) {
 		s.diverged = divergence{}
 	case Following:
 		s.demotion = demotion{}
+	case Promoting, Bootstrapping:
+		s.failures, s.restUntil = 0, 0 // what failed before says nothing about this
 	}
 }
 
@@ -211,6 +213,13 @@ func (e *Engine) wakeAt() events.Instant {
 	sooner(s.lifeSince.Add(switchTimeout))
 	sooner(s.lastLeadChange.Add(s.settings.LoopWait))
 	sooner(s.published.memberAt.Add(memberEvery))
+	sooner(s.published.memberAt.Add(memberPause))
+	sooner(s.published.clearedAt.Add(s.settings.LoopWait))
+	sooner(s.viewAt.Add(s.settings.LoopWait))
+	sooner(s.readAt.Add(readPause))
+	if len(s.orders) > 0 {
+		sooner(s.now.Add(time.Millisecond))
+	}
 	sooner(s.published.statusAt.Add(statusEvery))
 	return wake
 }

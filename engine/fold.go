@@ -150,6 +150,9 @@ func (s *state) foldSnapshot(f events.DCSSnapshot) {
 			return
 		}
 	}
+	if f.Revision < s.view.Revision {
+		s.gaveUp = 0 // the store was restored: its revisions mean something else now
+	}
 	s.regressed, s.floor = 0, f.Revision
 	before := s.leader()
 	s.view = events.ParseView(f)
@@ -177,9 +180,13 @@ func (s *state) afterView(before string) {
 	s.foldSlotOwners()
 	if after := s.leader(); after != before {
 		s.lastLeadChange = s.now
+		s.diverged = divergence{} // a new leader may be on a new timeline, also when its name is the same
 		if before != "" {
 			s.lastLead = before
 		}
+	}
+	if s.view.Initialized() {
+		s.published.initialize = "" // should it vanish, it is written again
 	}
 	if s.view.Initialize == nil || *s.view.Initialize != "" || s.someoneInitializes() {
 		s.initSeen = 0
@@ -249,6 +256,9 @@ func (s *state) foldObservation(o events.Observation) {
 		s.markExit(true)
 	}
 	s.pg, s.pgKnown, s.pgAt = o, true, s.now
+	if s.primary() {
+		s.diverged = divergence{} // it writes WAL of its own
+	}
 	if o.Answering && o.Server.ReplicationState == "streaming" {
 		s.streamed = s.now
 	}
@@ -331,7 +341,7 @@ func (s *state) foldDone(a events.Action, r events.Result) {
 	case events.PutKey:
 		s.heard()
 		if a.Key == events.KeyInitialize && a.Value == "" {
-			s.claim = claimWon
+			s.claim, s.claimed = claimWon, r.Revision
 		}
 	case events.StopPostgres:
 		s.markExit(true)
@@ -344,11 +354,11 @@ func (s *state) foldDone(a events.Action, r events.Result) {
 	case events.Follow:
 		s.upstream, s.streamed = a.From, s.now
 	case events.Clone:
-		s.diverged = divergence{known: true, leader: a.From.Name}
+		s.diverged = divergence{known: true, leader: a.From.Name, at: s.now}
 	case events.CheckDivergence:
-		s.diverged = divergence{known: true, found: r.Divergence == events.DivergenceFound, leader: a.Leader.Name}
+		s.diverged = divergence{known: true, found: r.Divergence == events.DivergenceFound, leader: a.Leader.Name, at: s.now}
 	case events.Rewind:
-		s.diverged = divergence{known: true, leader: a.From.Name}
+		s.diverged = divergence{known: true, leader: a.From.Name, at: s.now}
 	case events.CrashRecover:
 		s.diverged = divergence{}
 	case events.ApplyConfig:
@@ -369,8 +379,15 @@ func (s *state) foldDone(a events.Action, r events.Result) {
 func (s *state) foldNotDone(a events.Action, f events.EffectFinished) {
 	switch a := a.(type) {
 	case events.PutKey:
-		if a.Key == events.KeyInitialize && a.Value == "" {
+		switch {
+		case a.Key == events.KeyInitialize && a.Value == "":
 			s.claim = claimLost
+			s.campaign = s.now.Add(200 * time.Millisecond)
+		case a.Key == events.KeyInitialize:
+			s.published.initialize = ""
+			s.published.initializeAt = s.now
+		case a.Key == events.KeyStatus:
+			s.published.status = ""
 		}
 	case events.RestartPostgres:
 		s.orderDone(503, "restart failed")

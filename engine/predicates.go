@@ -48,7 +48,9 @@ var (
 	isReplica   = predicate{"PostgreSQL is in recovery and answers", func(s *state) bool { return s.replica() }}
 	wasPrimary  = predicate{"the data was a primary's", func(s *state) bool {
 		// A copy that was never started has a backup label, and is nobody's primary.
-		return s.pg.Data == events.DataPresent && !s.pg.Control.StandbySignal && !s.pg.Control.BackupLabelSeen
+		// A promotion that did not end leaves no signal file, and a state of recovery.
+		return s.pg.Data == events.DataPresent && !s.pg.Control.StandbySignal && !s.pg.Control.BackupLabelSeen &&
+			s.pg.Control.State != "shut down in recovery" && s.pg.Control.State != "in archive recovery"
 	}}
 	unclean    = predicate{"the data was not shut down cleanly", func(s *state) bool { return !s.pg.Control.Clean() }}
 	timelineOK = predicate{"the timeline is the cluster's newest", func(s *state) bool { return s.timeline() == 0 || s.timeline() >= s.view.ClusterTimeline() }}
@@ -129,6 +131,9 @@ func (s *state) timeline() events.Timeline {
 func (s *state) guardReady() bool {
 	if s.member.GuardPolicy == guardOff {
 		return true
+	}
+	if s.find(events.ActDisarmGuard) != nil {
+		return false // what it holds now it will not hold for long
 	}
 	if s.guard.Alive && !s.guard.Fired && s.guard.Deadline > s.now && s.guard.Deadline <= s.lease.until {
 		return true

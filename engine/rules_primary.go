@@ -38,6 +38,9 @@ var openingRules = []row{
 // Chapter AD: a primary runs already, and its lease is being secured.
 var adoptingRules = []row{
 	{ID: "AD-02", In: Adopting, When: all(guardFired), To: Fenced, Why: "the guard has killed PostgreSQL"},
+	{ID: "AD-03", In: Adopting, When: all(pauseOn, looked), To: Paused, Why: "the cluster is paused"},
+	{ID: "AD-04", In: Adopting, When: all(foreignData), To: Starting,
+		Why: "the data belongs to another cluster: {system id} here, {cluster id} in the DCS"},
 	{ID: "AD-05", In: Adopting, When: all(not(running), looked), To: Starting, Why: "PostgreSQL is gone"},
 	{ID: "AD-06", In: Adopting, When: all(looked, isReplica), To: Starting, Why: "PostgreSQL is a replica"},
 	{ID: "AD-10", In: Adopting, When: all(leaseSafe), To: Leading,
@@ -52,9 +55,9 @@ var adoptingRules = []row{
 	{ID: "AD-27", In: Adopting, When: all(leaseFree, not(mayLead)),
 		Then: demote("tagged nofailover", events.StopFast, false), To: Demoting, Refusal: true,
 		Why: "tagged nofailover: this member may not lead"},
-	{ID: "AD-30", In: Adopting, When: all(dcsUp, leaseNamesMe, campaignReady), Then: claimLease,
+	{ID: "AD-30", In: Adopting, When: all(dcsUp, leaseNamesMe, leaseOpIdle, campaignReady), Then: claimLease,
 		Why: "the leader key names this member, from before its agent stopped: claiming it"},
-	{ID: "AD-35", In: Adopting, When: all(dcsUp, leaseFree, campaignReady), Then: acquireFree,
+	{ID: "AD-35", In: Adopting, When: all(dcsUp, leaseFree, leaseOpIdle, campaignReady), Then: acquireFree,
 		Why: "nobody leads, and PostgreSQL runs as a primary: taking the lease"},
 	{ID: "AD-40", In: Adopting, When: all(adoptOverdue),
 		Then: demote("the lease could not be secured", events.StopImmediate, false), To: Demoting,
@@ -118,7 +121,7 @@ var (
 	// switchFutile: the duty FK-10 clears such a request.
 	switchFutile = predicate{"the request cannot be meant for this leader now", func(s *state) bool {
 		f := &s.view.Failover
-		return f.Leader != "" && f.Leader != s.self() || f.Candidate == s.self() || s.switchStale() || s.findKey(events.KeyFailover) != nil
+		return f.Leader != "" && f.Leader != s.self() || f.Candidate == s.self() || s.switchStale() || s.findKey(events.KeyFailover) != nil || s.clearedNow()
 	}}
 )
 
@@ -168,6 +171,8 @@ var demotingRules = []row{
 	{ID: "DE-25", In: Demoting, When: all(down, cloneWanted, sourceReady), Then: cloneAnew, To: Cloning,
 		Why: "an operator asked for a fresh copy of {leader}"},
 	{ID: "DE-30", In: Demoting, When: all(down), To: Stopped, Why: "PostgreSQL is down: {cause}"},
+	{ID: "DE-38", In: Demoting, When: all(either(running, died), killTried, not(rested)),
+		Why: "PostgreSQL could not be killed ({error}): trying again in {retry in}"},
 	{ID: "DE-40", In: Demoting, When: all(running, stopTried), Then: killServer,
 		Why: "PostgreSQL did not stop ({error}): killing it"},
 	{ID: "DE-45", In: Demoting, When: all(running), Then: stopServer, Why: "stopping PostgreSQL: {cause}"},
@@ -182,6 +187,7 @@ var (
 	handOverWanted = predicate{"the lease is to be handed over", func(s *state) bool { return s.demotion.handOver }}
 	cloneWanted    = predicate{"a fresh copy was ordered", func(s *state) bool { return s.demotion.clone }}
 	stopTried      = predicate{"a stop was tried already", func(s *state) bool { return s.demotion.tries > 0 }}
+	killTried      = predicate{"it was killed already", func(s *state) bool { return s.demotion.tries > 1 }}
 )
 
 // Chapter YI: PostgreSQL is down and the lease goes to somebody else.
@@ -203,10 +209,10 @@ var yieldingRules = []row{
 		Why: "handing the lease over to {successor}: {peers}"},
 	{ID: "YI-40", In: Yielding, When: all(shutdownAsked), Then: releaseLease,
 		Why: "no member is fit to take over ({peers}): the lease is released"},
-	{ID: "YI-45", In: Yielding, When: all(dataPresent), Then: noteCrashed, To: Opening, Refusal: true,
+	{ID: "YI-45", In: Yielding, When: all(wasPrimary), Then: noteCrashed, To: Opening, Refusal: true,
 		Why: "no member is fit to take over ({peers}): starting as a primary again"},
 	{ID: "YI-50", In: Yielding, When: all(leaseHeld), Then: releaseLease,
-		Why: "no member is fit to take over and there is no data here: the lease is released"},
+		Why: "no member is fit to take over ({peers}), and the data here is no primary's: the lease is released"},
 	{ID: "YI-99", In: Yielding, When: always, Why: "waiting for the end of the lease"},
 }
 
@@ -264,8 +270,12 @@ var pausedRules = []row{
 	{ID: "PA-01", In: Paused, When: all(shutdownAsked), To: Stopping,
 		Why: "asked to stop: PostgreSQL and the lease are left alone, the cluster is paused"},
 	{ID: "PA-10", In: Paused, When: all(not(pauseOn), leaseSafe, isPrimary), To: Leading, Why: "the pause is over"},
+	{ID: "PA-12", In: Paused, When: all(not(pauseOn), leaseSafe, running, not(isReplica)), To: Leading,
+		Why: "the pause is over; PostgreSQL has not answered for {silence}"},
 	{ID: "PA-15", In: Paused, When: all(not(pauseOn)), To: Starting, Why: "the pause is over"},
-	{ID: "PA-20", In: Paused, When: all(leaseHeld, looked, not(isPrimary), not(promotionAwaited), leaseOpIdle), Then: releaseLease,
+	{ID: "PA-08", In: Paused, When: all(guardFired, down, disarmIdle), Then: disarm,
+		Why: "the guard has fired and nothing of PostgreSQL is left: telling it, so that a person may start PostgreSQL"},
+	{ID: "PA-20", In: Paused, When: all(leaseHeld, looked, either(not(running), isReplica), not(promotionAwaited), leaseOpIdle), Then: releaseLease,
 		Why: "PostgreSQL is not running as a primary: the lease is released"},
 	{ID: "PA-25", In: Paused, When: all(dcsUp, leaseNamesMe, isPrimary, leaseOpIdle, campaignReady), Then: claimLease,
 		Why: "the leader key names this member: claiming it"},

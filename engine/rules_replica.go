@@ -18,7 +18,8 @@ var followingRules = []row{
 		Why: "an operator asked for a fresh copy"},
 	{ID: "FL-14", In: Following, When: all(orderRestart, idle), Then: restartServer, To: Restarting,
 		Why: "an operator asked for a restart"},
-	{ID: "FL-20", In: Following, When: all(dcsUp, leaseNamesMe, mayLead, isReplica, campaignReady, leaseOpIdle),
+	{ID: "FL-18", In: Following, When: all(leaseHeld), To: Campaigning, Why: "the lease is held: to be promoted, or to give it back"},
+	{ID: "FL-20", In: Following, When: all(dcsUp, leaseNamesMe, mayLead, isReplica, timelineOK, campaignReady, leaseOpIdle),
 		Then: claimLease, To: Campaigning,
 		Why: "the leader key names this member: claiming the lease"},
 	{ID: "FL-19", In: Following, When: all(leaseFree, unsupported), Refusal: true,
@@ -30,7 +31,7 @@ var followingRules = []row{
 		Why: "PostgreSQL has not answered for {silence}"},
 	{ID: "FL-24", In: Following, When: all(leaseFree, initAbsent), Refusal: true,
 		Why: "the DCS knows no cluster: a replica never initializes one. Restore the DCS, or start the former primary"},
-	{ID: "FL-25", In: Following, When: all(leaseFree, not(timelineOK)), Refusal: true,
+	{ID: "FL-25", In: Following, When: all(leaseFree, not(timelineOK), not(failoverToMe)), Refusal: true,
 		Why: "timeline {timeline} is older than the cluster's, {cluster timeline}"},
 	{ID: "FL-26", In: Following, When: all(leaseFree, lagging, not(namedCandidate)), Refusal: true,
 		Why: "{lag} bytes behind the last leader, more than maximum_lag_on_failover, {max lag}"},
@@ -44,7 +45,7 @@ var followingRules = []row{
 		Why: "nobody holds the lease: asking the other members"},
 	{ID: "FL-40", In: Following, When: all(leaderOther, isReplica, idle, rested, upstreamWrong), Then: follow,
 		Why: "following {leader}"},
-	{ID: "FL-44", In: Following, When: all(leaderOther, dcsUp, looked, isReplica, idle, rested, upstreamReady, notStreaming, unchecked),
+	{ID: "FL-44", In: Following, When: all(leaderOther, dcsUp, looked, isReplica, idle, rested, upstreamReady, notStreaming, either(unchecked, checkedLongAgo)),
 		Then: compare,
 		Why:  "nothing is streamed from {leader}: comparing histories"},
 	{ID: "FL-46", In: Following, When: all(leaderOther, idle, rested, upstreamReady, notStreaming, hasDiverged),
@@ -57,8 +58,21 @@ var followingRules = []row{
 }
 
 var (
-	lagging = predicate{"this member is further behind than maximum_lag_on_failover", func(s *state) bool {
+	// checkedLongAgo: what is not streamed for long may have more reasons by now.
+	checkedLongAgo = predicate{"the histories were compared more than a loop_wait ago", func(s *state) bool {
+		return s.diverged.known && !s.diverged.found && s.now >= s.diverged.at.Add(s.settings.LoopWait)
+	}}
+	// askedLongAgo: a request to the store may have been without an answer for many seconds, in which others led.
+	askedLongAgo = predicate{"another has led since the peers were asked, or it is long ago", func(s *state) bool {
+		return s.ask.effect != 0 && (s.lastLeadChange > s.ask.at || s.now >= s.ask.at.Add(askPatience))
+	}}
+	restartsPrimary = predicate{"the restart is a primary's", func(s *state) bool { return s.makesPrimary() }}
+	lagging         = predicate{"this member is further behind than maximum_lag_on_failover", func(s *state) bool {
 		return s.lag() > s.settings.MaximumLagOnFailover
+	}}
+	// failoverToMe: a person who knows that the newest timeline is lost may give it up.
+	failoverToMe = predicate{"an operator ordered a failover to this member", func(s *state) bool {
+		return s.view.Failover.Candidate == s.self() && s.view.Failover.Leader == "" && s.view.Failover.ScheduledAt == ""
 	}}
 	namedCandidate = predicate{"an operator named this member", func(s *state) bool { return s.view.Failover.Candidate == s.self() }}
 	// justStoodDown holds for a loop_wait: longer would be a dead end where no other member is fit.
@@ -83,9 +97,12 @@ var campaignRules = []row{
 	{ID: "CA-01", In: Campaigning, When: all(shutdownAsked, leaseHeld), Then: releaseLease, To: Stopping,
 		Why: "asked to stop"},
 	{ID: "CA-02", In: Campaigning, When: all(shutdownAsked, leaseOpIdle), To: Stopping, Why: "asked to stop"},
+	{ID: "CA-04", In: Campaigning, When: all(leaseHeld, not(timelineOK), not(failoverToMe)), Then: releaseLease, To: Following, Refusal: true,
+		Why: "the lease is won, but timeline {timeline} is older than the cluster's, {cluster timeline}: giving it back"},
 	{ID: "CA-05", In: Campaigning, When: all(leaseSafe, isReplica), To: Promoting, Why: "the lease is won, epoch {epoch}"},
 	{ID: "CA-06", In: Campaigning, When: all(leaseHeld, not(isReplica)), Then: releaseLease, To: Following,
 		Why: "the lease was won, but PostgreSQL does not answer: giving it back"},
+	{ID: "CA-07", In: Campaigning, When: all(leaseHeld), Why: "the lease is won, and must be renewed before it is acted on"},
 	{ID: "CA-10", In: Campaigning, When: all(not(leaseOpIdle)), Why: "waiting for the DCS to answer about the lease"},
 	{ID: "CA-15", In: Campaigning, When: all(leaderOther), To: Following, Why: "{leader} was first"},
 	{ID: "CA-16", In: Campaigning, When: all(not(isReplica)), To: Following,
@@ -96,6 +113,8 @@ var campaignRules = []row{
 	{ID: "CA-25", In: Campaigning, When: all(leaseNamesMe), Why: "waiting a moment before claiming again"},
 	{ID: "CA-28", In: Campaigning, When: all(not(asked)), To: Following,
 		Why: "the lease is free again: the race starts anew"},
+	{ID: "CA-29", In: Campaigning, When: all(askedLongAgo), To: Following,
+		Why: "the answers are of before the lease was free, or too old: the race starts anew"},
 	{ID: "CA-30", In: Campaigning, When: all(not(askedAll)), Why: "waiting for the other members: {peers}"},
 	{ID: "CA-32", In: Campaigning, When: all(not(lookedAgain)), Why: "waiting for a look at the own position"},
 	{ID: "CA-40", In: Campaigning, When: all(primaryAlive), Then: standBack, To: Following, Refusal: true,
@@ -141,6 +160,9 @@ var restartingRules = []row{
 	{ID: "RS-02", In: Restarting, When: all(guardFired), To: Fenced, Why: "the guard has killed PostgreSQL"},
 	{ID: "RS-05", In: Restarting, When: all(leaseEnding), Then: demote(causeDCSLost, events.StopImmediate, false), To: Demoting,
 		Why: "the lease ends in {lease left} and could not be renewed: {dcs}"},
+	{ID: "RS-06", In: Restarting, When: all(not(leaseHeld), restartsPrimary),
+		Then: demote("the lease was lost during a restart", events.StopImmediate, false), To: Demoting,
+		Why: "the lease is lost: {leader} holds it"},
 	{ID: "RS-10", In: Restarting, When: all(idle, looked, isPrimary, leaseHeld), To: Leading, Why: "restarted"},
 	{ID: "RS-15", In: Restarting, When: all(idle, looked, isReplica), To: Following, Why: "restarted"},
 	{ID: "RS-18", In: Restarting, When: all(idle, looked, isPrimary),

@@ -15,12 +15,15 @@ var startingRules = []row{
 		Why: "the DCS holds a record of a member named {member} at another address: asking it"},
 	{ID: "ST-07", In: Starting, When: all(mayBeDuplicate, not(askedAll)),
 		Why: "waiting for the answer of the other {member}"},
+	{ID: "ST-08", In: Starting, When: all(guardFired), To: Fenced, Why: "the guard has fired: what is left of PostgreSQL is ended first"},
 	{ID: "ST-10", In: Starting, When: all(pauseOn, looked), To: Paused, Why: "the cluster is paused"},
 	{ID: "ST-15", In: Starting, When: all(foreignData), To: Stranded,
 		Why: "the data belongs to another cluster: {system id} here, {cluster id} in the DCS"},
 	{ID: "ST-20", In: Starting, When: all(running, isPrimary), To: Adopting, Why: "PostgreSQL runs as a primary"},
 	{ID: "ST-25", In: Starting, When: all(dcsKnown, looked, running, isReplica), To: Following,
 		Why: "PostgreSQL runs as a replica"},
+	{ID: "ST-28", In: Starting, When: all(dcsKnown, looked, running, wasPrimary), To: Adopting,
+		Why: "PostgreSQL runs and does not answer yet, and its data is a primary's"},
 	{ID: "ST-30", In: Starting, When: all(dcsKnown, looked, running), To: Joining,
 		Why: "PostgreSQL runs and does not answer yet"},
 	{ID: "ST-40", In: Starting, When: all(dcsKnown, looked, dataPresent, down), To: Stopped, Why: "PostgreSQL is down"},
@@ -52,6 +55,8 @@ var (
 // Chapter WA: there is no data yet.
 var waitingRules = []row{
 	{ID: "WA-01", In: Waiting, When: all(shutdownAsked), To: Stopping, Why: "asked to stop"},
+	{ID: "WA-04", In: Waiting, When: all(guardFired), To: Fenced,
+		Why: "the guard has fired, and would kill whatever is started here"},
 	{ID: "WA-05", In: Waiting, When: all(pauseOn), To: Paused, Why: "the cluster is paused"},
 	{ID: "WA-10", In: Waiting, When: all(looked, not(dataEmpty)), To: Starting,
 		Why: "the data directory is not empty any more"},
@@ -61,6 +66,8 @@ var waitingRules = []row{
 	{ID: "WA-25", In: Waiting, When: all(leaderOther), Why: "waiting until {leader} can be copied from"},
 	{ID: "WA-28", In: Waiting, When: all(initAbsent, leaseFree, unsupported), Refusal: true,
 		Why: "{unsupported} is set, and this version of regent cannot keep what it promises: not creating a cluster"},
+	{ID: "WA-29", In: Waiting, When: all(initAbsent, leaseFree, mayBootstrap, not(campaignReady)),
+		Why: "claiming the right to create the cluster failed a moment ago"},
 	{ID: "WA-30", In: Waiting, When: all(dcsUp, initAbsent, leaseFree, mayBootstrap), Then: claimInit, To: Bootstrapping,
 		Why: "there is no cluster yet: racing for the right to create it"},
 	{ID: "WA-40", In: Waiting, When: all(dcsUp, initPending, initOrphaned, leaseFree), Then: clearOrphan,
@@ -89,6 +96,8 @@ var bootstrapRules = []row{
 		Why: "the data is there and the lease is held"},
 	{ID: "BS-35", In: Bootstrapping, When: all(claimIsWon, idle, looked, dataPresent, down, leaderOther), To: Stopped,
 		Why: "{leader} leads already"},
+	{ID: "BS-38", In: Bootstrapping, When: all(claimIsWon, idle, looked, dataPresent, down, leaseNamesMe, leaseOpIdle, campaignReady), Then: claimLease,
+		Why: "the leader key names this member: claiming the lease"},
 	{ID: "BS-40", In: Bootstrapping, When: all(claimIsWon, idle, looked, dataPresent, down, leaseOpIdle, campaignReady), Then: acquireFree,
 		Why: "the data is there: taking the lease"},
 	{ID: "BS-99", In: Bootstrapping, When: always, Why: "creating the cluster: {progress}"},
@@ -120,6 +129,8 @@ var (
 // Chapter SP: PostgreSQL is down; its next role is found.
 var stoppedRules = []row{
 	{ID: "SP-01", In: Stopped, When: all(shutdownAsked), To: Stopping, Why: "asked to stop"},
+	{ID: "SP-02", In: Stopped, When: all(guardFired, idle), To: Fenced,
+		Why: "the guard has fired, and would kill whatever is started here"},
 	{ID: "SP-03", In: Stopped, When: all(orderReinit, idle, sourceReady), Then: cloneAnew, To: Cloning,
 		Why: "an operator asked for a fresh copy of {leader}"},
 	{ID: "SP-05", In: Stopped, When: all(pauseOn, idle), To: Paused, Why: "the cluster is paused"},
@@ -173,6 +184,8 @@ var stoppedRules = []row{
 		Why: "nobody leads: starting as a replica, to be a candidate"},
 	{ID: "SP-75", In: Stopped, When: all(dcsUp, leaseNamesMe), Then: startReplica, To: Joining,
 		Why: "the leader key names this member, whose data is a replica's: starting, to be promoted"},
+	{ID: "SP-76", In: Stopped, When: all(leaseSafe, not(wasPrimary), dataPresent), Then: startReplica, To: Joining,
+		Why: "the lease is held, and the data is a replica's: starting, to be promoted"},
 	{ID: "SP-80", In: Stopped, When: all(not(dcsUp), dataPresent), Then: startReplica, To: Joining,
 		Why: "the DCS does not answer ({dcs}): serving reads as a replica of nobody"},
 	{ID: "SP-99", In: Stopped, When: always, Why: "waiting for the DCS: {dcs}"},
@@ -205,6 +218,7 @@ var repairRules = []row{
 
 // Chapter JO: PostgreSQL starts as a replica.
 var joiningRules = []row{
+	{ID: "JO-04", In: Joining, When: all(guardFired), To: Fenced, Why: "the guard has killed PostgreSQL"},
 	{ID: "JO-05", In: Joining, When: all(looked, isPrimary, idle),
 		Then: demote("PostgreSQL came up as a primary without the lease", events.StopImmediate, false), To: Demoting,
 		Why: "PostgreSQL came up as a primary, and this member does not hold the lease"},

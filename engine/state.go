@@ -19,6 +19,7 @@ type state struct {
 	view            events.View
 	viewKnown       bool
 	viewAt          events.Instant // of the last full snapshot
+	readAt          events.Instant // when the last one was asked for
 	floor           uint64         // a linearizable read must not show an older revision than this
 	regressed       int            // snapshots in a row that were older than the view
 	dcsUp           bool
@@ -65,6 +66,7 @@ type state struct {
 	}
 	opened   events.Instant // when opening began
 	claim    claim          // of the initialize key
+	claimed  uint64         // its revision, when the claim was won
 	initSeen events.Instant // since when the initialize key is empty without an initializer
 
 	guard      events.GuardTick
@@ -135,6 +137,7 @@ type divergence struct {
 	known  bool
 	found  bool
 	leader string
+	at     events.Instant // when they were compared
 }
 
 // demotion is why and how PostgreSQL is being stopped, and what comes after.
@@ -158,8 +161,12 @@ type publication struct {
 	statusAt   events.Instant
 	historyAt  events.Instant
 	cleared    uint64 // revision of the failover key that was cleared last
+	clearedAt  events.Instant
+	configAt   events.Instant
 	initialize string
-	slotsAt    events.Instant
+	// initializeAt is when writing the system identifier failed last.
+	initializeAt events.Instant
+	slotsAt      events.Instant
 }
 
 // Timing derived from the settings; every bound that a rule uses is here, with its reason.
@@ -172,15 +179,25 @@ func (s *state) ttl() time.Duration {
 	return ttl
 }
 
+// leaseTTL is how long the lease that is held was granted for: a change of the settings reaches it with its next renewal.
+func (s *state) leaseTTL() time.Duration {
+	if s.lease.held {
+		return s.lease.ttl
+	}
+	return s.ttl()
+}
+
 // margin is kept between the guard's deadline and the end of the lease: it covers the time to kill
 // every process, and clocks whose rates differ by up to 1 %.
-func (s *state) margin() time.Duration { return 150*time.Millisecond + s.ttl()/100 }
+func (s *state) margin() time.Duration { return 150*time.Millisecond + s.leaseTTL()/100 }
 
 // demoteBudget is kept before the guard's deadline, so that an agent that works stops PostgreSQL in order.
-func (s *state) demoteBudget() time.Duration { return min(s.ttl()/6, 3*time.Second) }
+func (s *state) demoteBudget() time.Duration { return min(s.leaseTTL()/6, 3*time.Second) }
 
 // renewEvery leaves room for two failed renewals before the demotion begins.
-func (s *state) renewEvery() time.Duration { return min(s.settings.LoopWait, s.ttl()/3) }
+func (s *state) renewEvery() time.Duration {
+	return min(s.settings.LoopWait, min(s.ttl(), s.leaseTTL())/3)
+}
 
 func (s *state) renewTimeout() time.Duration {
 	return max(min(s.settings.RetryTimeout, s.ttl()/4), 500*time.Millisecond)
@@ -193,6 +210,9 @@ func (s *state) dcsTimeout() time.Duration { return s.settings.RetryTimeout }
 
 // peerTimeout bounds a question to a member; a frozen one must not hold up an election.
 const peerTimeout = 2 * time.Second
+
+// askPatience is how long the answers of peers are acted upon.
+const askPatience = peerTimeout + time.Second
 
 // Deadlines of the effects that change the data directory.
 const (

@@ -14,22 +14,24 @@ import (
 // View is what the DCS holds of a cluster, in regent's words. It is the fold of a snapshot and the
 // changes after it. Contents that cannot be read are listed in Problems and otherwise left out.
 type View struct {
-	Revision       uint64
-	Term           uint64
-	Initialize     *string // nil: no key; empty: somebody is bootstrapping; else the system identifier
-	Leader         string  // empty: nobody holds the lease
-	LeaderRevision uint64
-	Config         json.RawMessage // the dynamic configuration, nil without key
-	ConfigRevision uint64
-	Members        []MemberRecord // sorted by name
-	Status         StatusRecord
-	History        []HistoryRow
-	HasHistory     bool
-	Failover       FailoverRecord
-	Sync           SyncRecord
-	SyncRevision   uint64
-	Failsafe       map[string]string
-	Problems       []Problem // sorted by key
+	Revision   uint64
+	Term       uint64
+	Initialize *string // nil: no key; empty: somebody is bootstrapping; else the system identifier
+	// InitializeRevision is the key's revision, zero without it.
+	InitializeRevision uint64
+	Leader             string // empty: nobody holds the lease
+	LeaderRevision     uint64
+	Config             json.RawMessage // the dynamic configuration, nil without key
+	ConfigRevision     uint64
+	Members            []MemberRecord // sorted by name
+	Status             StatusRecord
+	History            []HistoryRow
+	HasHistory         bool
+	Failover           FailoverRecord
+	Sync               SyncRecord
+	SyncRevision       uint64
+	Failsafe           map[string]string
+	Problems           []Problem // sorted by key
 
 	// statusOptime and legacyOptime are the positions told by status and by optime/leader: the former wins.
 	statusOptime, legacyOptime LSN
@@ -102,7 +104,7 @@ func (v *View) apply(c DCSChange) error {
 	}
 	switch c.Key {
 	case KeyInitialize:
-		v.Initialize = &c.Value
+		v.Initialize, v.InitializeRevision = &c.Value, c.Revision
 		if c.Deleted {
 			v.Initialize = nil
 		}

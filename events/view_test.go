@@ -37,7 +37,7 @@ func TestParseView(t *testing.T) {
 		{KeyStatus, `{"optime":10,"slots":{"n2":4},"retain_slots":["n3"]}`, 9}, {KeySync, `{"leader":"n1","quorum":0,"sync_standby":"n2"}`, 3},
 	}})
 	init := "73"
-	want := View{Revision: 9, Term: 3, Initialize: &init, Leader: "n1", LeaderRevision: 7, Config: []byte(`{"ttl":20}`), ConfigRevision: 2,
+	want := View{Revision: 9, Term: 3, Initialize: &init, InitializeRevision: 1, Leader: "n1", LeaderRevision: 7, Config: []byte(`{"ttl":20}`), ConfigRevision: 2,
 		Members: []MemberRecord{{Name: "n1", Revision: 9, Role: "primary"},
 			{Name: "n2", Revision: 8, State: "running", XlogLocation: 12, Tags: &Tags{NoSync: true}}},
 		Status: StatusRecord{10, map[string]LSN{"n2": 4}, []string{"n3"}}, History: []HistoryRow{{Timeline: 1, LSN: 2, Reason: "r"}}, HasHistory: true,

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/live"
 )
 
@@ -35,7 +36,26 @@ func TestGuard(t *testing.T) {
 			all = append(all, scenario{fmt.Sprintf("%s %d", s.name, i+1), s.run})
 		}
 	}
-	w.play(t, all...)
+	w.play(t, append(all, scenario{"host killed, data emptied", hostEmptied})...)
+}
+
+// hostEmptied: everything of the leader dies under an armed guard, and its data is gone. The next guard finds the deadline passed and
+// fires; it must be told before it kills what clones and starts there.
+func hostEmptied(ctx context.Context, t *testing.T, w *world) {
+	w.fresh(ctx, t)
+	leader := w.leader(ctx, t)
+	since := time.Now()
+	must(t, leader.KillAll(ctx))
+	must(t, leader.EmptyData())
+	w.successor(ctx, t, leader, since)
+	back := time.Now()
+	must(t, leader.StartAgent())
+	w.settle(ctx, t)
+	t.Logf("%s: %s streams %v after it is back", w.store, leader.Name, time.Since(back).Round(time.Millisecond))
+	if n := finished(t, leader, events.ActClone, back); n != 1 {
+		t.Errorf("%s was cloned %d times, want once", leader.Name, n)
+	}
+	w.missing(ctx, t, since, true)
 }
 
 // agentKilled: the agent dies and nobody starts it again. The guard kills PostgreSQL before another member leads.

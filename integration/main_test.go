@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	root   = filepath.Join("..")
+	root   = ".."
 	binary = filepath.Join(root, "bin", "regent")
 )
 

@@ -6,7 +6,10 @@ import (
 	"time"
 )
 
-const outage = 30 * time.Second
+const (
+	outage = 30 * time.Second
+	frozen = 12 * time.Second // long enough for every lease to end, and every session
+)
 
 // storeServerKilled: one of three servers dies, and nothing happens to the cluster; it comes back.
 func storeServerKilled(ctx context.Context, t *testing.T, w *world) {
@@ -31,7 +34,7 @@ func storeDown(ctx context.Context, t *testing.T, w *world) {
 	w.fresh(ctx, t)
 	since := time.Now()
 	must(t, w.StopStore(ctx))
-	w.demotes(ctx, t, since)
+	w.demotes(ctx, t, since, outage)
 	began := time.Now()
 	must(t, w.StartStore(ctx))
 	w.returns(ctx, t, since, began)
@@ -42,16 +45,16 @@ func storeFrozen(ctx context.Context, t *testing.T, w *world) {
 	w.fresh(ctx, t)
 	since := time.Now()
 	must(t, w.FreezeStore())
-	w.demotes(ctx, t, since)
+	w.demotes(ctx, t, since, frozen)
 	began := time.Now()
 	must(t, w.ThawStore())
 	w.returns(ctx, t, since, began)
 }
 
 // demotes waits through the outage and checks when the last write was acknowledged.
-func (w *world) demotes(ctx context.Context, t *testing.T, since time.Time) {
+func (w *world) demotes(ctx context.Context, t *testing.T, since time.Time, lasts time.Duration) {
 	t.Helper()
-	linger(ctx, outage)
+	linger(ctx, lasts)
 	acks := w.writer.Acks()
 	last := acks[len(acks)-1].Acked.Sub(since)
 	t.Logf("%s: the last write was acknowledged %v after the store was gone", w.store, last.Round(time.Millisecond))

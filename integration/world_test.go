@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +127,7 @@ func (w *world) noOverlap(t *testing.T) {
 	}
 }
 
-// showLogs prints the end of every member's decisions.
+// showLogs prints the end of every member's decisions, without those of its routine.
 func (w *world) showLogs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -136,10 +137,18 @@ func (w *world) showLogs(t *testing.T) {
 			t.Log(err)
 			continue
 		}
-		all := strings.Split(strings.TrimSpace(text), "\n")
-		t.Logf("the last decisions of %s:\n%s", m.Name, strings.Join(all[max(0, len(all)-40):], "\n"))
+		var told []string
+		for line := range strings.Lines(text) {
+			if !routine.MatchString(line) {
+				told = append(told, line)
+			}
+		}
+		t.Logf("the last decisions of %s:\n%s", m.Name, strings.Join(told[max(0, len(told)-40):], ""))
 	}
 }
+
+// routine are decisions that changed nothing, or renewed and published what had to be.
+var routine = regexp.MustCompile(`^\S+ +\d+  [a-z]+ +[A-Z]{2}-\d+( +(DC|PU|LE)-[^;]*(; (DC|PU|LE)-[^;]*)*)?\n$`)
 
 func (w *world) leader(ctx context.Context, t *testing.T) *live.Member {
 	t.Helper()

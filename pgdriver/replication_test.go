@@ -52,6 +52,14 @@ func TestCloneStreamPromoteAndRejoin(t *testing.T) {
 	if r, err := a.CheckDivergence(deadline(t), b.upstream(), nil); err != nil || r.Divergence != events.DivergenceNone {
 		t.Errorf("while streaming: %+v, %v", r, err)
 	}
+
+	// Without a receiver, and before any restart point, the timeline is still the one that is replayed.
+	_, err = b.Stop(deadline(t), events.StopPostgres{Mode: events.StopImmediate}, nil)
+	must(t, err)
+	o = c.await("an upstream that is gone", func(o events.Observation) bool { return o.Answering && !streaming(o) })
+	if o.Server.Timeline != 2 {
+		t.Errorf("the replica of a dead primary is on timeline %d, want 2", o.Server.Timeline)
+	}
 }
 
 // cloneAndStream makes the replica B-1 and checks what both sides tell of it.

@@ -24,6 +24,7 @@ type Member struct {
 	isolated  bool // from other members
 	watchLost bool
 	watchAt   events.Instant // of the last delivery
+	lookAt    events.Instant // of the last observation's delivery
 
 	guardAlive    bool
 	guardDeadline events.Instant
@@ -43,20 +44,20 @@ type Member struct {
 func newMember(w *World, name string) *Member {
 	m := &Member{w: w, name: name, Exit: -1, guardAlive: true}
 	m.pg = postgres{w: w, m: m}
-	w.every(20*time.Millisecond, m.pg.write)
-	w.every(10*time.Millisecond, m.pg.stream)
-	w.every(10*time.Millisecond, m.guardLook)
+	w.every(10*time.Millisecond, m.tick)
 	w.every(time.Second, m.observe)
 	return m
 }
 
-func (w *World) every(d time.Duration, do func()) {
-	w.after(w.jitter(d), func() { do(); w.every(d, do) })
+// tick is what goes on all the time: clients write, WAL flows, the guard looks at its clock.
+func (m *Member) tick() {
+	m.pg.write()
+	m.pg.stream()
+	m.guardLook()
 }
 
-func (m *Member) ttl() time.Duration {
-	s, _ := events.ParseSettings(json.RawMessage(m.w.set.Config), events.DefaultSettings())
-	return s.TTL
+func (w *World) every(d time.Duration, do func()) {
+	w.after(w.jitter(d), func() { do(); w.every(d, do) })
 }
 
 // Start starts the agent.
@@ -70,6 +71,9 @@ func (m *Member) Start() {
 		CanBootstrap: true, Bootstrap: json.RawMessage(m.w.set.Config), GuardPolicy: m.w.set.Guard, Tags: m.Tags,
 	}})
 	m.post(m.guardTick())
+	if !m.guardAlive {
+		m.startGuard()
+	}
 	m.observe()
 	m.reachChanged()
 }
@@ -80,7 +84,7 @@ func (m *Member) Kill() { m.alive = false; m.run++ }
 // KillAll ends everything of this host.
 func (m *Member) KillAll() {
 	m.Kill()
-	m.pg.running, m.pg.starting, m.pg.clean, m.pg.streaming = false, false, false, false
+	m.pg.running, m.pg.starting, m.pg.streaming, m.pg.hung = false, false, false, false
 	m.guardAlive, m.guardDeadline = false, 0
 }
 
@@ -108,8 +112,13 @@ func (m *Member) CrashPostgres() { m.pg.die() }
 func (m *Member) KillGuard() {
 	m.guardAlive = false
 	m.post(m.guardTick())
+	m.startGuard()
+}
+
+// startGuard is what a living agent does. The new guard takes the deadline from the page.
+func (m *Member) startGuard() {
 	m.w.after(100*time.Millisecond, func() {
-		if m.alive {
+		if m.alive && !m.guardAlive {
 			m.guardAlive = true
 			m.post(m.guardTick())
 		}
@@ -122,6 +131,9 @@ func (m *Member) guardTick() events.GuardTick {
 
 // guardLook is the guard's own loop.
 func (m *Member) guardLook() {
+	if m.guardAlive && m.guardFired && m.pg.running {
+		m.pg.die() // whatever is started, until an agent acknowledges
+	}
 	if !m.guardAlive || m.guardDeadline == 0 || m.w.now < m.guardDeadline || m.guardFired {
 		return
 	}
@@ -132,7 +144,7 @@ func (m *Member) guardLook() {
 
 func (m *Member) observe() {
 	if m.alive && !m.frozen {
-		m.post(events.PostgresObserved{Observation: m.pg.observation()})
+		m.look()
 	}
 }
 
@@ -143,12 +155,17 @@ func (m *Member) reachChanged() {
 	}
 	if !m.w.store.up || m.storeCut {
 		m.watchLost = true
-		m.postAfter(time.Second, events.DCSReach{Reason: "no answer"})
+		run := m.run
+		m.w.after(time.Second, func() {
+			if m.run == run && m.watchLost {
+				m.post(events.DCSReach{Reason: "no answer"})
+			}
+		})
 		return
 	}
 	if m.watchLost {
 		m.watchLost = false
-		m.postAfter(m.w.jitter(storeLatency), m.w.store.snapshot())
+		m.watched(m.w.store.snapshot())
 	}
 }
 
@@ -184,9 +201,13 @@ func (m *Member) postAfter(d time.Duration, f events.Fact) {
 }
 
 // watched delivers a change in the order of the watch: late, never before an earlier one.
-func (m *Member) watched(c events.DCSChange) {
-	m.watchAt = max(m.watchAt, m.w.now.Add(m.w.jitter(storeLatency)))
-	m.postAfter(m.watchAt.Sub(m.w.now), c)
+func (m *Member) watched(f events.Fact) {
+	d := m.w.jitter(storeLatency)
+	if m.w.chance(m.w.Faults.LateWatch) {
+		d += m.w.within(2 * time.Second)
+	}
+	m.watchAt = max(m.watchAt, m.w.now.Add(d))
+	m.postAfter(m.watchAt.Sub(m.w.now), f)
 }
 
 func (m *Member) sleepUntil(at events.Instant) {

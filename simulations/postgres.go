@@ -6,6 +6,14 @@ import (
 	"github.com/regent-ha/regent/events"
 )
 
+// What pg_control says, in PostgreSQL's own words.
+const (
+	inProduction       = "in production"
+	shutDown           = "shut down"
+	shutDownInRecovery = "shut down in recovery"
+	inArchiveRecovery  = "in archive recovery"
+)
+
 // postgres is a model of one server: where its WAL is, what runs, whom it follows.
 type postgres struct {
 	w         *World
@@ -15,8 +23,10 @@ type postgres struct {
 	running   bool
 	starting  bool
 	recovery  bool
-	standby   bool // standby.signal
-	clean     bool
+	standby   bool   // standby.signal
+	label     bool   // backup_label: a copy that was never started
+	half      bool   // a rewind did not end
+	control   string // the state in pg_control
 	hung      bool
 	timeline  events.Timeline
 	lsn       events.LSN
@@ -32,7 +42,7 @@ func (p *postgres) writable() bool { return p.running && !p.starting && !p.recov
 // write is a client that writes to every server that takes it.
 func (p *postgres) write() {
 	if p.writable() && !p.w.Quiet {
-		p.lsn += 1000
+		p.lsn += 500
 	}
 }
 
@@ -43,7 +53,7 @@ func (p *postgres) stream() {
 		return
 	}
 	up := p.w.Member(p.upstream)
-	if up == nil || !up.pg.running || up.pg.starting || up.pg.hung || up.isolated || p.m.isolated {
+	if !p.m.reaches(up) || up == p.m || up.pg.sysid != p.sysid {
 		return
 	}
 	if p.diverged(&up.pg) || up.pg.lsn < p.lsn {
@@ -67,27 +77,69 @@ func (p *postgres) diverged(up *postgres) bool {
 	return true
 }
 
+// die is the sudden end of the postmaster; its children follow a little later.
 func (p *postgres) die() {
 	if !p.running {
 		return
 	}
-	p.running, p.starting, p.streaming, p.clean = false, false, false, false
+	p.running, p.starting, p.streaming = false, false, false
 	pid := p.pid
 	p.m.post(events.PostgresExited{PID: pid})
 	p.m.postAfter(p.w.jitter(30*time.Millisecond), events.PostgresExited{PID: pid, Gone: true})
 }
 
-func (p *postgres) start(primary bool, upstream string, done func()) {
+// stop ends the server and tells where its WAL ends, if it was a primary that was shut down in order.
+func (p *postgres) stop(mode events.StopMode) events.LSN {
+	if !p.running {
+		return 0
+	}
+	var end events.LSN
+	if mode == events.StopFast && !p.starting && !p.hung {
+		if p.recovery {
+			p.control = shutDownInRecovery
+		} else {
+			p.control, end = shutDown, p.lsn
+			p.m.flushToReplicas()
+		}
+	}
+	p.running, p.starting, p.streaming = false, false, false
+	p.m.post(events.PostgresExited{PID: p.pid, Gone: true})
+	return end
+}
+
+func (p *postgres) start(primary bool, upstream string, takes time.Duration, done func(ok bool)) {
 	p.running, p.starting, p.recovery, p.standby, p.upstream = true, true, true, !primary, upstream
+	p.label, p.hung = false, false
+	if !primary {
+		p.control = inArchiveRecovery
+	}
 	p.w.seq++
 	p.pid = int(p.w.seq)
 	pid := p.pid
-	p.w.after(p.w.jitter(300*time.Millisecond), func() {
-		if p.running && p.pid == pid {
-			p.starting, p.recovery = false, !primary
-			done()
+	p.w.after(takes, func() {
+		if !p.running || p.pid != pid {
+			done(false)
+			return
 		}
+		p.starting, p.recovery = false, !primary
+		if primary {
+			p.control = inProduction
+		}
+		done(true)
 	})
+}
+
+// endRecovery makes a primary of a replica, on a new timeline.
+func (p *postgres) endRecovery() {
+	if !p.recovery {
+		return
+	}
+	p.history = append(p.history[:len(p.history):len(p.history)], events.TimelineSwitch{Parent: p.timeline, Switch: p.lsn, Reason: "no recovery target specified"})
+	for _, o := range p.w.members { // a new timeline takes the first number that is free in the archive of all
+		p.timeline = max(p.timeline, o.pg.timeline)
+	}
+	p.timeline++
+	p.recovery, p.standby, p.upstream, p.control = false, false, "", inProduction
 }
 
 func (p *postgres) observation() events.Observation {
@@ -97,11 +149,8 @@ func (p *postgres) observation() events.Observation {
 	}
 	o.Data = events.DataPresent
 	o.Control = events.Control{
-		SystemID: p.sysid, State: "in production", Timeline: p.timeline, CanRewind: true, StandbySignal: p.standby,
-		CheckpointLSN: p.lsn, VersionMajor: 15,
-	}
-	if p.clean {
-		o.Control.State = "shut down"
+		SystemID: p.sysid, State: p.control, Timeline: p.timeline, CanRewind: true, StandbySignal: p.standby,
+		BackupLabelSeen: p.label, CheckpointLSN: p.lsn, VersionMajor: 15,
 	}
 	o.Running, o.PID = p.running, p.pid
 	if !p.running {

@@ -391,6 +391,26 @@ func TestGuardKilledIsReplaced(t *testing.T) {
 	}
 }
 
+// A guard that has fired kills whatever is started in its directory: it must be told first.
+func TestFiredGuardIsToldBeforeAnythingStarts(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		old.Kill()
+		within(t, w, 20*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		if !old.guardFired {
+			t.Fatalf("the guard has not fired\n%s", picture(w))
+		}
+		old.Start()
+		within(t, w, 5*time.Second, "an answer to the guard", func() bool { return !old.guardFired })
+		if old.pg.running || old.pg.starting {
+			t.Fatalf("PostgreSQL was started under a guard that has fired\n%s", picture(w))
+		}
+		within(t, w, 30*time.Second, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
 func TestAMutantIsCaught(t *testing.T) {
 	w := grown(t, 4, quick)
 	old := w.Leader()

@@ -2,7 +2,6 @@ package simulations
 
 import (
 	"sort"
-	"strings"
 	"time"
 
 	"github.com/regent-ha/regent/events"
@@ -21,7 +20,8 @@ type entry struct {
 	value   string
 	rev     uint64
 	expires events.Instant // zero: never
-	gen     uint64         // grows with each change of expires
+	ttl     time.Duration
+	gen     uint64 // grows with each change of expires
 }
 
 const storeLatency = 3 * time.Millisecond
@@ -48,7 +48,7 @@ func (s *store) prolong(key string, ttl time.Duration) {
 	e := s.keys[key]
 	e.gen++
 	gen := e.gen
-	e.expires = s.w.now.Add(ttl)
+	e.expires, e.ttl = s.w.now.Add(ttl), ttl
 	s.expireAfter(key, gen, ttl+s.w.jitter(300*time.Millisecond))
 }
 
@@ -122,13 +122,9 @@ func (w *World) SetStore(up bool) {
 	if !up {
 		return
 	}
-	for k, e := range s.keys {
+	for _, e := range s.keys {
 		if e.expires != 0 {
-			ttl := 3 * time.Second
-			if !strings.HasPrefix(k, events.KeyMembers) {
-				ttl = w.Member(e.value).ttl()
-			}
-			e.expires = w.now.Add(ttl)
+			e.expires = w.now.Add(e.ttl)
 		}
 	}
 }

@@ -36,6 +36,8 @@ type World struct {
 	members []*Member
 	set     Settings
 
+	// Faults that happen by themselves.
+	Faults Faults
 	// Quiet stops the clients' writes.
 	Quiet bool
 	// Broken lists what a judge or an engine found wrong; it stays empty in a sound run.
@@ -46,6 +48,10 @@ type World struct {
 	Fired map[events.RuleID]int
 	hash  uint64
 	Steps int
+
+	systems int                             // clusters that were created
+	onStep  func(*Member, *events.Decision) // watches every decision before it is performed
+	onEvent func()                          // watches after every event
 }
 
 // event is something that will happen at an instant; those of one instant happen in the order of their making.
@@ -88,6 +94,12 @@ func New(set Settings) *World {
 	return w
 }
 
+// newSystemID is what initdb draws.
+func (w *World) newSystemID() string {
+	w.systems++
+	return fmt.Sprintf("70000000000000000%02d", w.systems)
+}
+
 // after plans something d later.
 func (w *World) after(d time.Duration, do func()) {
 	w.seq++
@@ -127,18 +139,22 @@ func (w *World) next() {
 	w.now = e.at
 	e.do()
 	w.judge()
+	if w.onEvent != nil {
+		w.onEvent()
+	}
 }
 
 // judge is S1: at no instant do two servers accept writes.
 func (w *World) judge() {
-	var writable []string
+	var first *Member
 	for _, m := range w.members {
-		if m.pg.writable() {
-			writable = append(writable, m.name)
+		switch {
+		case !m.pg.writable():
+		case first == nil:
+			first = m
+		default:
+			w.breaks(fmt.Sprintf("S1: %s and %s accept writes at once", first.name, m.name))
 		}
-	}
-	if len(writable) > 1 {
-		w.breaks(fmt.Sprintf("S1: %s accept writes at once", strings.Join(writable, " and ")))
 	}
 }
 
@@ -165,6 +181,9 @@ func (w *World) note(m *Member, in events.Input, d *events.Decision) {
 			w.breaks("encode decision: " + err.Error())
 		}
 		w.hash = (w.hash ^ h.Sum64()) * 1099511628211
+	}
+	if w.onStep != nil {
+		w.onStep(m, d)
 	}
 	if d.From != d.To {
 		w.Trace = append(w.Trace, fmt.Sprintf("%s %-3s %-13s -> %-13s %s", w.clock(), m.name, d.From, d.To, lastLifecycle(d)))

@@ -24,6 +24,7 @@ type rig struct {
 	effects []events.Effect
 	begun   []events.Instant // of each of effects
 	inputs  []events.Input
+	wakeAt  events.Instant // as of the last decision
 
 	// do answers an effect, from within Do. May be nil.
 	do func(events.Effect)
@@ -46,6 +47,9 @@ func newRig(t *testing.T) *rig {
 		Observe: func(in events.Input, d *events.Decision, s *engine.Status) {
 			r.note("observe %d published=%v", in.Seq, r.Status() == s)
 			r.last = s
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.wakeAt = d.WakeAt
 		},
 	})
 	r.last = r.Status()
@@ -134,6 +138,12 @@ func (r *rig) doneAt(id uint64) events.Instant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.begun[slices.IndexFunc(r.effects, func(e events.Effect) bool { return e.ID == id })]
+}
+
+func (r *rig) wakes() events.Instant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wakeAt
 }
 
 func (r *rig) consumed() []events.Input {

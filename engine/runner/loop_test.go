@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,9 +133,9 @@ func TestTimerFiresAtWakeAt(t *testing.T) {
 		r.start()
 		r.post(started(), snapshot(10, "n2"), replica(r.now()))
 		synctest.Wait()
-		for range 20 { // the engine belongs to the loop, which is asleep between the waits
+		for range 20 {
 			before := len(r.consumed())
-			at := r.cfg.Engine.WakeAt()
+			at := r.wakes()
 			left := at.Sub(r.now())
 			if left <= 0 {
 				t.Fatalf("asleep, though it wanted to be woken %v ago", -left)
@@ -162,17 +163,17 @@ func TestTimerFiresAtWakeAt(t *testing.T) {
 func TestSuspendIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		var ahead time.Duration
-		r.cfg.Now = func() events.Instant { return r.now().Add(ahead) }
+		var ahead atomic.Int64
+		r.cfg.Now = func() events.Instant { return r.now().Add(time.Duration(ahead.Load())) }
 		r.start()
 		r.post(started())
 		synctest.Wait()
 		before := len(r.consumed())
-		wait := r.cfg.Engine.WakeAt().Sub(r.now())
+		wait := r.wakes().Sub(r.now())
 		if wait <= nap {
 			t.Fatalf("it wants to be woken in %v already: no suspend would be noticed later than that", wait)
 		}
-		ahead = time.Minute
+		ahead.Store(int64(time.Minute))
 		time.Sleep(nap)
 		synctest.Wait()
 		if n := len(r.consumed()); n == before {

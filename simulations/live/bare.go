@@ -26,6 +26,8 @@ type Bare struct {
 	servers []*child
 	primary int
 	crashed bool // the other server may have WAL that the primary does not
+	// replica is a connection that waits for the promotion: to open one then would cost time.
+	replica *pgx.Conn
 }
 
 // detection is how long a crash stays unnoticed. A promotion that meets the death of the WAL receiver, which needs some
@@ -178,7 +180,11 @@ func (b *Bare) rejoin(ctx context.Context, copied bool) error {
 	if err != nil {
 		return fmt.Errorf("wait until %s streams: %w", m.Name, err)
 	}
-	return nil
+	if b.replica != nil {
+		closeConn(b.replica)
+	}
+	b.replica, err = m.connect(ctx)
+	return err
 }
 
 // Switchover stops the primary and promotes the replica, as fast as that can be done without losing a write. It returns when
@@ -232,11 +238,12 @@ func (b *Bare) promote(ctx context.Context) error {
 			return err
 		}
 		pause(ctx, nudgeEvery)
-		in, err := m.Query(ctx, "SELECT pg_is_in_recovery()::text")
+		inRecovery := true
+		err := b.replica.QueryRow(ctx, "SELECT pg_is_in_recovery()").Scan(&inRecovery)
 		switch {
 		case err != nil:
 			return fmt.Errorf("promote %s: %w", m.Name, err)
-		case in == "false":
+		case !inRecovery:
 			b.primary = to
 			return nil
 		}
@@ -269,4 +276,10 @@ func (b *Bare) StartWriter(ctx context.Context, every time.Duration) (*Writer, e
 }
 
 // Close ends both servers and removes their directory.
-func (b *Bare) Close() error { return b.c.Close() }
+func (b *Bare) Close() error {
+	if b.replica != nil {
+		closeConn(b.replica)
+		b.replica = nil
+	}
+	return b.c.Close()
+}

@@ -89,16 +89,22 @@ func (a *Agent) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare the client for other members: %w", err)
 	}
-	a.doors = &doors{store: a.store, driver: a.driver, now: bootclock.Now, reload: a.reload, open: map[string]chan events.AnswerOperator{}}
+	a.doors = &doors{
+		post: a.post, store: a.store, poke: a.driver.Poke, now: bootclock.Now, reload: a.reload,
+		open: map[string]chan events.AnswerOperator{},
+	}
 	a.exec = &executor{
-		answer: a.doors.answer, now: bootclock.Now, store: a.store, driver: a.driver, fence: a.fence, peers: peers, docs: a.docs,
+		post: a.post, answer: a.doors.answer, now: bootclock.Now, store: a.store, driver: a.driver, peers: peers, docs: a.docs,
 		log: a.log, slot: make(chan struct{}, 1), cancels: map[uint64]context.CancelFunc{},
+	}
+	if a.fence != nil {
+		a.exec.fence = a.fence
 	}
 	a.runner = runner.New(runner.Config{
 		Engine: engine.New(engine.Options{HashStates: true}), Recorder: recorder{a.events}, Executor: a.exec,
 		Now: bootclock.Now, Wall: time.Now, Observe: narrate(a.log),
 	})
-	a.doors.runner, a.exec.post = a.runner, a.runner.Post
+	a.doors.runner = a.runner
 	a.api, err = httpapi.New(apiConfig(c, peers, a.log.Named("restapi")), a.doors)
 	return err
 }
@@ -124,10 +130,8 @@ func (a *Agent) openEvents() error {
 	w, report, err := eventlog.Open(l.Dir, eventlog.Options{
 		SegmentBytes: l.SegmentSizeBytes, MaxBytes: l.MaxSizeBytes,
 		Version: a.version, Member: a.cfg.Name, Scope: a.cfg.Scope,
-		OnStall: func(stalled bool, missing uint64) {
-			if a.runner != nil {
-				a.runner.Post(events.StorageStalled{Stalled: stalled, Missing: missing})
-			}
+		OnStall: func(stalled bool, _ uint64) { // by Run, when all is open
+			a.post(events.StorageStalled{Stalled: stalled, Missing: a.events.Dropped()})
 		},
 	})
 	if err != nil {
@@ -152,18 +156,20 @@ func (a *Agent) Run(ctx context.Context) (int, error) {
 	record, stopRecord := context.WithCancel(context.WithoutCancel(ctx))
 	recorded := make(chan error, 1)
 	go func() { recorded <- a.events.Run(record) }() // joined below
-	sink := func(f events.Fact) { a.runner.Post(a.docs.redact(f)) }
-	sink(events.Started{Member: memberConfig(a.cfg, a.store.Limits()), Version: a.version})
+	a.post(events.Started{Member: memberConfig(a.cfg, a.store.Limits()), Version: a.version})
 	if a.fence != nil {
-		work.start("guard", func(ctx context.Context) error { return a.fence.Run(ctx, sink) })
+		work.start("guard", func(ctx context.Context) error { return a.fence.Run(ctx, a.post) })
 	}
-	work.start("postgresql", func(ctx context.Context) error { return a.driver.Run(ctx, sink) })
-	work.start("store", func(ctx context.Context) error { return a.store.Watch(ctx, sink) })
+	work.start("postgresql", func(ctx context.Context) error { return a.driver.Run(ctx, a.post) })
+	work.start("store", func(ctx context.Context) error { return a.store.Watch(ctx, a.post) })
 	work.start("restapi", a.api.Run)
 	if a.raft != nil {
 		work.start("store leadership", a.keepStoreLeaderAway)
 	}
 	code, runErr := a.runner.Run(work.ctx)
+	if runErr == nil {
+		a.standDown(work.ctx)
+	}
 	work.stop()
 	a.exec.wait()
 	err := work.wait()
@@ -177,9 +183,26 @@ func (a *Agent) Run(ctx context.Context) (int, error) {
 	return code, errors.Join(err, a.close())
 }
 
+// standDown releases the guard at the end of an orderly exit, if PostgreSQL is known to be down: an armed guard would
+// stay behind, fire for nothing, and then kill a PostgreSQL that an operator starts by hand.
+func (a *Agent) standDown(ctx context.Context) {
+	s := a.runner.Status()
+	if a.fence == nil || s.State != engine.Exited || s.Postgres.Running || s.Postgres.Sampled == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := a.exec.disarmGuard(ctx); err != nil {
+		a.log.Warn("the guard stays behind", zap.Error(err))
+	}
+}
+
+// post gives a fact to the engine, without its secrets. It is the only way there.
+func (a *Agent) post(f events.Fact) { a.runner.Post(a.docs.redact(f)) }
+
 // Shutdown asks the engine to stop PostgreSQL, hand over and exit.
 func (a *Agent) Shutdown(reason string) {
-	a.shutdown.Do(func() { a.runner.Post(events.ShutdownAsked{Reason: reason}) })
+	a.shutdown.Do(func() { a.post(events.ShutdownAsked{Reason: reason}) })
 }
 
 // reload reads the configuration file again; what is wrong with it is said, and nothing changes.
@@ -199,7 +222,7 @@ func (a *Agent) reload() error {
 		return err
 	}
 	m := memberConfig(c, a.store.Limits())
-	a.runner.Post(a.docs.redact(events.OperatorAsked{Request: events.OperatorRequest{Verb: events.AskReload, Member: &m}}))
+	a.post(events.OperatorAsked{Request: events.OperatorRequest{Verb: events.AskReload, Member: &m}})
 	return nil
 }
 

@@ -1,60 +1,126 @@
 package agent
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/regent-ha/regent/events"
 )
 
 // documents keeps secrets out of the engine, and so out of the event log: facts are redacted before they are
-// queued, and what an effect carries of a redacted text is put back when it is performed.
+// queued, and what an effect carries of a redacted configuration is put back when it is performed.
+//
+// A change that alters only a secret leaves the redacted text as it was. The real text is therefore always that of the
+// newest revision seen; the engine applies a configuration again when its revision has changed, not its text.
 type documents struct {
 	mu    sync.Mutex
-	known map[string]string // redacted text to the real one, for the few texts that had secrets
+	store vault // the key config: it rules wherever the same text came from both
+	local vault // bootstrap.dcs of the local file
+
+	newest uint64 // revision of the newest snapshot or change
+	behind int    // snapshots in a row that were older
 }
 
-const documentsMax = 64
+// regressAfter is how many snapshots in a row must be older until the store is believed to have gone back, as after
+// a restore from a backup. A single one was read before the changes that came since.
+const regressAfter = 3
 
-func newDocuments() *documents { return &documents{known: map[string]string{}} }
+func newDocuments() *documents { return &documents{} }
 
-// redact returns the fact without secrets and remembers the texts that it changed.
+// redact returns the fact without secrets and remembers the configuration that it held.
 func (d *documents) redact(f events.Fact) events.Fact {
 	clean := events.Redact(f)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch f := f.(type) {
 	case events.Started:
-		d.note(string(clean.(events.Started).Member.Bootstrap), string(f.Member.Bootstrap))
-	case events.DCSSnapshot:
-		c, ok := clean.(events.DCSSnapshot)
-		if !ok || len(c.Keys) != len(f.Keys) {
-			return clean
+		if c, ok := clean.(events.Started); ok {
+			d.local.keep(string(c.Member.Bootstrap), string(f.Member.Bootstrap), 0)
 		}
-		for i := range f.Keys {
-			d.note(c.Keys[i].Value, f.Keys[i].Value)
+	case events.OperatorAsked:
+		if c, ok := clean.(events.OperatorAsked); ok && f.Request.Member != nil {
+			d.local.keep(string(c.Request.Member.Bootstrap), string(f.Request.Member.Bootstrap), 0)
+		}
+	case events.DCSSnapshot:
+		if c, ok := clean.(events.DCSSnapshot); ok {
+			d.keepSnapshot(c, f)
 		}
 	case events.DCSChange:
-		d.note(clean.(events.DCSChange).Value, f.Value)
+		d.newest = max(d.newest, f.Revision)
+		if c, ok := clean.(events.DCSChange); ok && f.Key == events.KeyConfig && !f.Deleted {
+			d.store.keep(c.Value, f.Value, f.Revision)
+		}
 	}
 	return clean
 }
 
-func (d *documents) note(clean, real string) {
-	if clean == real {
-		return
+func (d *documents) keepSnapshot(clean, real events.DCSSnapshot) {
+	if real.Revision >= d.newest {
+		d.behind = 0
+	} else if d.behind++; d.behind >= regressAfter {
+		d.behind, d.store = 0, vault{}
 	}
-	if len(d.known) >= documentsMax {
-		clear(d.known) // only the present document is ever asked for, and it comes again with every snapshot
+	if d.behind == 0 {
+		d.newest = real.Revision
 	}
-	d.known[clean] = real
+	for i := range real.Keys {
+		if kv := &real.Keys[i]; kv.Key == events.KeyConfig {
+			d.store.keep(clean.Keys[i].Value, kv.Value, kv.Revision)
+		}
+	}
 }
 
-// real is the text with its secrets.
-func (d *documents) real(text string) string {
+// real is the configuration with its secrets. It is an error if they are not known, for a redacted text must
+// never be written anywhere.
+func (d *documents) real(text string) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if r, ok := d.known[text]; ok {
-		return r
+	if e := d.store.find(text); e != nil {
+		return e.real, nil
 	}
-	return text
+	if e := d.local.find(text); e != nil {
+		return e.real, nil
+	}
+	if strings.Contains(text, events.Redacted) {
+		return "", fmt.Errorf("the configuration of this revision is not known any more: its secrets would be written as %s", events.Redacted)
+	}
+	return text, nil
+}
+
+// vault holds the last few documents of one source, newest last.
+type vault struct{ list []secretText }
+
+type secretText struct {
+	clean, real string
+	revision    uint64
+}
+
+// vaultMax covers the effects that may be under way with an older text.
+const vaultMax = 8
+
+func (v *vault) find(clean string) *secretText {
+	for i := range v.list {
+		if v.list[i].clean == clean {
+			return &v.list[i]
+		}
+	}
+	return nil
+}
+
+// keep notes a document, unless it holds no secret or a newer one reads the same.
+func (v *vault) keep(clean, real string, revision uint64) {
+	if clean == real && !strings.Contains(clean, events.Redacted) {
+		return
+	}
+	if e := v.find(clean); e != nil {
+		if revision >= e.revision {
+			e.real, e.revision = real, revision
+		}
+		return
+	}
+	if len(v.list) == vaultMax {
+		v.list = append(v.list[:0], v.list[1:]...)
+	}
+	v.list = append(v.list, secretText{clean, real, revision})
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/regent-ha/regent/engine/runner"
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/httpapi"
-	"github.com/regent-ha/regent/pgdriver"
 )
 
 // doors is what the REST API needs of the member.
 type doors struct {
 	runner *runner.Runner
+	post   func(events.Fact)
 	store  backends.Store
-	driver *pgdriver.Driver
+	poke   func() // asks for a look at PostgreSQL now
 	now    func() events.Instant
 	reload func() error
 
@@ -54,7 +54,7 @@ func (d *doors) Put(ctx context.Context, key, value string, expect int64) (uint6
 // Fresh waits for a look at PostgreSQL that began after now, or until ctx ends, and returns the picture then.
 func (d *doors) Fresh(ctx context.Context) *engine.Status {
 	since := d.now()
-	d.driver.Poke()
+	d.poke()
 	s, err := d.runner.Wait(ctx, func(s *engine.Status) bool { return s.Postgres.Sampled >= since })
 	if err != nil {
 		return d.runner.Status()
@@ -74,7 +74,7 @@ func (d *doors) Ask(ctx context.Context, r events.OperatorRequest) (events.Answe
 		delete(d.open, r.ID)
 		d.mu.Unlock()
 	}()
-	d.runner.Post(events.OperatorAsked{Request: r})
+	d.post(events.OperatorAsked{Request: r})
 	select {
 	case a := <-c:
 		return a, nil

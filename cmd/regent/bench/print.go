@@ -49,7 +49,7 @@ func (r *Row) text() string {
 	if r.Ratio > 0 {
 		ratio = fmt.Sprintf("%.2f", r.Ratio)
 	}
-	if r.Store != "" {
+	if r.limit != nil || r.promises || r.mark != (mark{}) {
 		lost = fmt.Sprintf("%d / %d", r.Lost, r.Acknowledged)
 	}
 	switch {

@@ -54,7 +54,7 @@ type Sample struct {
 	Acknowledged int
 }
 
-// Row is a scenario with one store, or with none.
+// Row is a scenario with one store, or what was done by hand beside it.
 type Row struct {
 	Store    string
 	Scenario string
@@ -67,7 +67,7 @@ type Row struct {
 	Met                bool
 	Failures           []string // why it did not work
 
-	limit    string
+	limit    *Row // nil: compared with nothing
 	promises bool
 	mark     mark
 }
@@ -92,16 +92,12 @@ func (r *Row) add(s Sample) {
 
 // judge computes what follows from the samples.
 func (r *Report) judge() {
-	limits := map[string]float64{}
 	for _, row := range r.Rows {
 		row.compute()
-		if row.Store == "" {
-			limits[row.Scenario] = row.Median
-		}
 	}
 	for _, row := range r.Rows {
-		if limit := limits[row.limit]; limit > 0 {
-			row.Ratio = row.Median / limit
+		if row.limit != nil && row.limit.Median > 0 {
+			row.Ratio = row.Median / row.limit.Median
 		}
 		row.compare()
 		if row.promises && row.Lost > 0 {
@@ -152,10 +148,7 @@ func ms(d time.Duration) string { return fmt.Sprintf("%.0f", milliseconds(d)) }
 
 // storeName is how the table names a store.
 func storeName(kind string) string {
-	switch kind {
-	case "":
-		return "–"
-	case live.Etcd:
+	if kind == live.Etcd {
 		return "etcd (1 server)"
 	}
 	return kind

@@ -40,6 +40,7 @@ var ErrScenario = errors.New("not every scenario worked")
 type bench struct {
 	Options
 	report *Report
+	pair   *live.Bare
 }
 
 // Run measures, prints the table and writes the file. What was measured before an error is printed too.
@@ -49,12 +50,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	b := &bench{Options: o, report: &Report{Began: time.Now(), Runs: o.Runs, Quick: o.Quick}}
 	b.report.Machine.look()
-	err := b.bare(ctx)
-	for _, store := range o.Stores {
-		if err == nil {
-			err = b.cluster(ctx, store)
-		}
-	}
+	err := b.all(ctx)
 	b.report.Machine.lookAgain()
 	b.report.judge()
 	if printed := b.report.print(o.Out); err == nil {
@@ -75,6 +71,18 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
+func (b *bench) all(ctx context.Context) error {
+	if err := b.startPair(ctx); err != nil {
+		return err
+	}
+	for _, store := range b.Stores {
+		if err := b.cluster(ctx, store); err != nil {
+			return errors.Join(err, b.pair.Close())
+		}
+	}
+	return b.pair.Close()
+}
+
 func (b *bench) logf(format string, args ...any) {
 	_, _ = fmt.Fprintf(b.Log, format+"\n", args...) // progress is worth no failure
 }
@@ -83,65 +91,57 @@ func (b *bench) wanted(name string) bool {
 	return len(b.Only) == 0 || slices.ContainsFunc(b.Only, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// Names of the limit's rows; the scenarios that are compared with them name them too.
-const (
-	limitSwitchover = "PostgreSQL by hand: planned"
-	limitCrash      = "PostgreSQL by hand: kill -9, promoted 30 ms later"
+// limit is a way to move the pair by hand that a scenario is compared with.
+type limit struct {
+	name string
+	move func(*live.Bare, context.Context) error
+}
+
+var (
+	limitSwitchover = &limit{"by hand, without agents: planned", (*live.Bare).Switchover}
+	limitCrash      = &limit{"by hand, without agents: kill -9, promoted 30 ms later", (*live.Bare).Crash}
 )
 
 const barePatience = time.Minute // for one run, with what makes the pair whole again
 
-// bare measures the limit.
-func (b *bench) bare(ctx context.Context) error {
+func (b *bench) startPair(ctx context.Context) error {
 	tools, err := programs()
 	if err != nil {
 		return err
 	}
-	starting, cancel := context.WithTimeout(ctx, barePatience)
+	ctx, cancel := context.WithTimeout(ctx, barePatience)
 	defer cancel()
-	pair, err := live.StartBare(starting, live.Options{Binary: b.Binary, Log: b.Log}, tools)
-	if err != nil {
+	if b.pair, err = live.StartBare(ctx, live.Options{Binary: b.Binary, Log: b.Log}, tools); err != nil {
 		return err
 	}
-	if b.report.Machine.PostgreSQL, err = pair.Version(starting); err == nil {
-		err = b.bareRuns(ctx, limitSwitchover, pair, pair.Switchover)
-	}
-	if err == nil {
-		err = b.bareRuns(ctx, limitCrash, pair, pair.Crash)
-	}
-	return errors.Join(err, pair.Close())
-}
-
-func (b *bench) bareRuns(ctx context.Context, name string, pair *live.Bare, move func(context.Context) error) error {
-	row := b.report.row("", name)
-	for i := range b.Runs {
-		gap, err := b.bareRun(ctx, pair, move)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		b.logf("%s %d/%d: %s ms", name, i+1, b.Runs, ms(gap))
-		row.add(Sample{At: time.Now(), Milliseconds: milliseconds(gap)})
+	if b.report.Machine.PostgreSQL, err = b.pair.Version(ctx); err != nil {
+		return errors.Join(err, b.pair.Close())
 	}
 	return nil
 }
 
-func (b *bench) bareRun(ctx context.Context, pair *live.Bare, move func(context.Context) error) (time.Duration, error) {
+// byHand moves the pair once and makes it whole again.
+func (b *bench) byHand(ctx context.Context, l *limit) (Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, barePatience)
 	defer cancel()
-	w, err := pair.StartWriter(ctx, writePeriod)
+	w, err := b.pair.StartWriter(ctx, writePeriod)
 	if err != nil {
-		return 0, err
+		return Sample{}, fmt.Errorf("%s: %w", l.name, err)
 	}
 	wait(ctx, warmUp)
-	hit := time.Now()
-	if err = move(ctx); err == nil {
+	s := Sample{At: time.Now()}
+	if err = l.move(b.pair, ctx); err == nil {
 		err = w.Resumed(ctx, time.Now())
 	}
 	w.Stop()
-	if err != nil {
-		return 0, err
+	if err == nil {
+		s.Milliseconds, s.Acknowledged = milliseconds(w.Gap(s.At)), len(w.Acks())
+		err = b.pair.Rejoin(ctx)
 	}
-	return w.Gap(hit), pair.Rejoin(ctx)
+	if err != nil {
+		return Sample{}, fmt.Errorf("%s: %w", l.name, err)
+	}
+	return s, nil
 }
 
 // programs is the directory of the newest PostgreSQL, which agents take too.

@@ -36,7 +36,7 @@ var (
 // scenario is one way in which a primary is moved.
 type scenario struct {
 	name   string
-	limit  string // row of the limit that it is compared with
+	limit  *limit // what it is compared with; nil: nothing
 	slow   bool
 	timing timing
 	// dynamic is the dynamic configuration besides the timing; null takes a setting back.
@@ -119,10 +119,15 @@ func (b *bench) cluster(ctx context.Context, store string) error {
 	return errors.Join(err, c.Close())
 }
 
-// scenario runs one scenario as often as asked. Its failures belong to the report: what comes after may work.
+// scenario runs one scenario as often as asked, each time beside its limit, so that both meet the same noise. Its failures
+// belong to the report: what comes after may work.
 func (b *bench) scenario(ctx context.Context, c *live.Cluster, store string, s *scenario) error {
+	var limitRow *Row
+	if s.limit != nil {
+		limitRow = b.report.row(store, s.limit.name)
+	}
 	row := b.report.row(store, s.name)
-	row.limit, row.promises, row.mark = s.limit, s.promises, s.mark
+	row.limit, row.promises, row.mark = limitRow, s.promises, s.mark
 	if err := b.prepare(ctx, c, s); err != nil {
 		row.Failures = append(row.Failures, err.Error())
 	}
@@ -130,14 +135,23 @@ func (b *bench) scenario(ctx context.Context, c *live.Cluster, store string, s *
 		if len(row.Failures) > 0 || ctx.Err() != nil {
 			break
 		}
+		beside := ""
+		if s.limit != nil {
+			sample, err := b.byHand(ctx, s.limit)
+			if err != nil {
+				return err
+			}
+			limitRow.add(sample)
+			beside = fmt.Sprintf(" (by hand %.0f ms)", sample.Milliseconds)
+		}
 		sample, err := b.run(ctx, c, s)
 		if err != nil {
 			row.Failures = append(row.Failures, err.Error())
 			b.logf("%s, %s %d/%d: %v", store, s.name, i+1, b.Runs, err)
 			continue
 		}
-		b.logf("%s, %s %d/%d: %.0f ms, %s to %s, %d of %d writes lost", store, s.name, i+1, b.Runs, sample.Milliseconds, sample.From, sample.To,
-			sample.Lost, sample.Acknowledged)
+		b.logf("%s, %s %d/%d: %.0f ms%s, %s to %s, %d of %d writes lost", store, s.name, i+1, b.Runs, sample.Milliseconds, beside,
+			sample.From, sample.To, sample.Lost, sample.Acknowledged)
 		row.add(sample)
 	}
 	return ctx.Err()

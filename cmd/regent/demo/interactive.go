@@ -25,7 +25,6 @@ const (
 // Show runs the members until the person quits, or ctx ends, which is no error.
 func Show(ctx context.Context, o Options) error {
 	say := func(text string) { _, _ = fmt.Fprintln(o.Out, text) } // if the terminal is gone, the loop will notice
-	say("starting three members with the embedded store ...")
 	s, err := open(ctx, o, say)
 	if err != nil {
 		return err

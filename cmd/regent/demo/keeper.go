@@ -112,13 +112,10 @@ func ForgetKeeper(ctx context.Context) (context.Context, func(), error) {
 		return nil, nil, err
 	}
 	unix.CloseOnExec(keeperDescriptor)
+	if err := unix.SetNonblock(keeperDescriptor, true); err != nil { // before NewFile, so that closing it ends a read
+		return nil, nil, fmt.Errorf("watch the keeper: %w", err)
+	}
 	pipe := os.NewFile(keeperDescriptor, "keeper")
-	if pipe == nil {
-		return nil, nil, errors.New("the keeper's pipe is missing")
-	}
-	if err := unix.SetNonblock(keeperDescriptor, true); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("watch the keeper: %w", err), pipe.Close())
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, endSignals...)

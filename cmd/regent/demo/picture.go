@@ -63,8 +63,7 @@ type Decision struct {
 	At     time.Time
 	Member string
 	Rule   string
-	From   string
-	To     string
+	To     string // the state of the lifecycle after it
 	Why    string
 }
 
@@ -73,11 +72,7 @@ func (d Decision) text() string {
 	if d.Rule == "" {
 		return fmt.Sprintf("%-3s %-6s %s", d.Member, "", d.Why)
 	}
-	step := d.To
-	if d.From != d.To {
-		step = d.From + " -> " + d.To
-	}
-	return fmt.Sprintf("%-3s %-6s %-24s %s", d.Member, d.Rule, step, d.Why)
+	return fmt.Sprintf("%-3s %-6s %-13s %s", d.Member, d.Rule, d.To, d.Why)
 }
 
 // member finds a member by name, nil if there is none.

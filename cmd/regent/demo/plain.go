@@ -17,11 +17,12 @@ func (s *session) plain(ctx context.Context, sample *sampler) error {
 	defer tick.Stop()
 	seen := time.Time{}
 	for {
-		p := sample.picture(s.began)
-		text, last := plainText(&p, seen)
-		seen = last
-		if _, err := fmt.Fprint(s.o.Out, text); err != nil {
-			return fmt.Errorf("print: %w", err)
+		if p := sample.picture(s.began); !p.At.IsZero() {
+			text, last := plainText(&p, seen)
+			seen = last
+			if _, err := fmt.Fprint(s.o.Out, text); err != nil {
+				return fmt.Errorf("print: %w", err)
+			}
 		}
 		select {
 		case <-tick.C:
@@ -51,7 +52,10 @@ func plainLine(p *Picture) string {
 		m := &p.Members[i]
 		text := fmt.Sprintf("%s %s", m.Name, role(p, m))
 		if m.Answers {
-			text += fmt.Sprintf(" %s, TL %d", m.State, m.Timeline)
+			text += " " + m.State
+		}
+		if m.Answers && m.Timeline != 0 {
+			text += fmt.Sprintf(", TL %d", m.Timeline)
 		}
 		if m.LeaseLeft > 0 {
 			text += fmt.Sprintf(", lease %.1f s", m.LeaseLeft.Seconds())

@@ -18,6 +18,7 @@ const (
 	sampleLimit   = 700 * time.Millisecond // for one member's answer
 	keptDecisions = 200
 	rateSpan      = 2 * time.Second
+	noticeFor     = 8 * time.Second
 )
 
 // answer is what a member said in one round.
@@ -38,9 +39,10 @@ type sampler struct {
 	progress live.Progress
 	rates    []rate
 
-	mu      sync.Mutex
-	writer  *live.Writer
-	current Picture
+	mu       sync.Mutex
+	writer   *live.Writer
+	current  Picture
+	noticeAt time.Time
 }
 
 type rate struct {
@@ -198,7 +200,7 @@ func (s *sampler) addDecisions(member string, recent []engine.Decided) {
 			continue
 		}
 		last = d
-		s.append(Decision{At: time.Unix(0, d.Wall), Member: member, Rule: string(d.Rule), From: string(d.From), To: string(d.To), Why: d.Why})
+		s.append(Decision{At: time.Unix(0, d.Wall), Member: member, Rule: string(d.Rule), To: string(d.To), Why: d.Why})
 	}
 	s.newest[member] = last
 }
@@ -241,7 +243,7 @@ func (s *sampler) setWriter(w *live.Writer) {
 func (s *sampler) say(member, text string, bad bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current.Notice, s.current.Bad = text, bad
+	s.current.Notice, s.current.Bad, s.noticeAt = text, bad, time.Now()
 	s.append(Decision{At: time.Now(), Member: member, Why: text})
 }
 
@@ -265,7 +267,7 @@ func (s *sampler) choose(k Key) {
 	case n <= len(p.Members):
 		p.Target = p.Members[n-1].Name
 	default:
-		p.Notice, p.Bad = fmt.Sprintf("there is no member %d", n), true
+		p.Notice, p.Bad, s.noticeAt = fmt.Sprintf("there is no member %d", n), true, time.Now()
 	}
 }
 
@@ -275,6 +277,9 @@ func (s *sampler) picture(began time.Time) Picture {
 	defer s.mu.Unlock()
 	p := s.current
 	p.Up = time.Since(began)
+	if time.Since(s.noticeAt) > noticeFor {
+		p.Notice = ""
+	}
 	p.Members, p.Decisions = slices.Clone(p.Members), slices.Clone(p.Decisions)
 	return p
 }

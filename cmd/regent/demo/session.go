@@ -72,6 +72,7 @@ func open(ctx context.Context, o Options, say func(string)) (*session, error) {
 	if s.home, err = openHome(ctx, o.Dir, say); err != nil {
 		return nil, err
 	}
+	say("starting three members with the embedded store ...")
 	s.cluster, err = live.Start(ctx, live.Options{
 		Dir: s.home.cluster(), Binary: self, Store: live.Embedded, Dynamic: dynamic, Members: memberCount, BasePort: o.Port,
 		Log: io.Discard, KeepOnFail: o.Keep, User: o.User,

@@ -143,7 +143,7 @@ var columns = []column{
 		switch {
 		case m.Name == p.Leader:
 			return "-"
-		case m.Lag < 0:
+		case m.Lag < 0 || !m.Answers:
 			return "?"
 		}
 		return bytesText(m.Lag)
@@ -269,7 +269,7 @@ func writesLines(p *Picture) []Line {
 }
 
 func decisionLines(p *Picture, room int) []Line {
-	lines := []Line{{"decisions (rule, step, reason)", Dim}}
+	lines := []Line{{"decisions (member, rule, state, reason)", Dim}}
 	from := max(0, len(p.Decisions)-(room-1))
 	for _, d := range p.Decisions[from:] {
 		style := Normal

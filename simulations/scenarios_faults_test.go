@@ -1,0 +1,246 @@
+package simulations
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/regent-ha/regent/engine"
+	"github.com/regent-ha/regent/events"
+)
+
+// Each scenario here was a bad day of TestChaos first.
+
+func TestLongerTTLDoesNotDemote(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		w.Put(events.KeyConfig, config) // renewals every 10 s would come too late for the lease of 5 s
+		w.Run(time.Minute)
+		sound(t, w)
+		if w.Leader() != old || w.Fired["LD-15"] > 0 {
+			t.Fatalf("the longer ttl ended a lease\n%s", picture(w))
+		}
+		return w
+	})
+}
+
+func TestFailedComparisonDoesNotSpoilThePromotion(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		old.KillAll() // its replicas cannot compare histories with it
+		within(t, w, 40*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		if w.Fired["FL-44"] == 0 || w.Fired["PR-15"] > 0 {
+			t.Errorf("comparisons %d, promotions given up %d\n%s", w.Fired["FL-44"], w.Fired["PR-15"], picture(w))
+		}
+		return w
+	})
+}
+
+func TestReplicaThatDiesInPromotionIsNotStartedAsAPrimary(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := New(Settings{Seed: seed, Members: 2, Config: quick})
+		for _, m := range w.members {
+			m.Start()
+		}
+		within(t, w, time.Minute, "a healthy cluster", w.Healthy)
+		replica := others(w)[0]
+		w.Leader().KillAll()
+		within(t, w, 10*time.Second, "a promotion", func() bool { return replica.engine.State() == engine.Promoting })
+		replica.CrashPostgres()
+		within(t, w, 15*time.Second, "a leader", func() bool { return w.Leader() == replica })
+		if w.Fired["YI-45"] > 0 {
+			t.Errorf("a replica's data was opened as a primary's\n%s", picture(w))
+		}
+		return w
+	})
+}
+
+func TestMemberOnALeftTimelineIsNoSuccessor(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		first := w.Leader()
+		first.CrashPostgres()
+		within(t, w, 5*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != first })
+		within(t, w, 30*time.Second, "a healthy cluster", w.Healthy)
+		w.Run(2 * time.Second) // the history is published
+		leader, stray, good := w.Leader(), others(w)[0], others(w)[1]
+		stray.pg.timeline, stray.pg.history, stray.pg.lsn = 1, nil, leader.pg.lsn+1<<20 // more WAL, and worth nothing
+		leader.CrashPostgres()
+		within(t, w, 5*time.Second, "a leader on the newest timeline", func() bool { return w.Leader() == good })
+		return w
+	})
+}
+
+func TestMemberOnALeftTimelineDoesNotHoldUpAnElection(t *testing.T) {
+	w := grown(t, 1, `{"ttl":5,"loop_wait":1,"retry_timeout":1}`)
+	first := w.Leader()
+	first.Stop()
+	within(t, w, 5*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != first })
+	first.Boot()
+	within(t, w, 30*time.Second, "a healthy cluster", w.Healthy)
+	w.Run(2 * time.Second)
+	leader, stray, good := w.Leader(), others(w)[0], others(w)[1]
+	within(t, w, 10*time.Second, "the last moment of a renewed lease", func() bool {
+		return w.store.keys[events.KeyLeader].expires.Sub(w.now) > 4900*time.Millisecond
+	})
+	leader.KillAll()
+	w.Run(4500 * time.Millisecond)
+	stray.pg.timeline, stray.pg.history, stray.pg.lsn = 1, nil, good.pg.lsn+1<<20
+	within(t, w, 5*time.Second, "a leader on the newest timeline", func() bool { return w.Leader() == good })
+}
+
+func TestSwitchoverRequestIsClearedThoughTheFirstAttemptFails(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old, a, b := w.Leader(), others(w)[0], others(w)[1]
+		w.Put(events.KeyFailover, fmt.Sprintf(`{"leader":%q}`, old.name))
+		within(t, w, 5*time.Second, "a promotion", func() bool {
+			return a.engine.State() == engine.Promoting || b.engine.State() == engine.Promoting
+		})
+		w.Faults.LostRequest = 1000
+		w.Run(time.Second)
+		w.Faults.LostRequest = 0
+		within(t, w, 10*time.Second, "a cleared request", func() bool { return w.store.keys[events.KeyFailover].value == "{}" })
+		return w
+	})
+}
+
+func TestPauseKeepsTheLeaseWhilePostgresHangs(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		w.Put(events.KeyConfig, strings.Replace(quick, "{", `{"pause":true,`, 1))
+		w.Run(5 * time.Second)
+		old.pg.hung = true
+		w.Run(20 * time.Second)
+		if w.LeaderKey() != old.name {
+			t.Fatalf("the lease of a primary that hangs was given up\n%s", picture(w))
+		}
+		w.Put(events.KeyConfig, quick)
+		w.Run(20 * time.Second)
+		old.pg.hung = false
+		within(t, w, 5*time.Second, "the same leader", func() bool { return w.Leader() == old })
+		return w
+	})
+}
+
+// A campaign whose request to the store gets no answer for seconds must not go on as if nothing had happened since.
+func TestCampaignDoesNotActOnOldAnswers(t *testing.T) {
+	w := New(Settings{Seed: 2, Members: 3, Config: config})
+	w.members[0].Start()
+	within(t, w, time.Minute, "a leader", func() bool { return w.Leader() != nil })
+	w.members[1].Start()
+	w.members[2].Start()
+	within(t, w, time.Minute, "a healthy cluster", w.Healthy)
+	slow, quickOne := w.members[1], w.members[2]
+	w.Quiet = true // so that both have the same WAL
+	w.Run(time.Second)
+	w.Leader().KillAll()
+	quickOne.Freeze() // until the slow one campaigns
+	within(t, w, 40*time.Second, "a campaign", func() bool { return slow.engine.State() == engine.Campaigning })
+	w.Run(1900 * time.Millisecond)
+	w.Cut(slow.name, true)
+	quickOne.Thaw()
+	within(t, w, 10*time.Second, "the quick one's lead", func() bool { return w.Leader() == quickOne })
+	w.Run(500 * time.Millisecond) // the history is published
+	slow.isolated = true
+	quickOne.Stop()
+	within(t, w, 10*time.Second, "the end of the quick one", func() bool { return quickOne.Exit == 0 })
+	slow.isolated = false
+	w.Cut(slow.name, false)
+	w.Run(20 * time.Second)
+	sound(t, w)
+	if w.Leader() == slow {
+		t.Fatalf("a member led on a timeline that the cluster has left\n%s", picture(w))
+	}
+	quickOne.Exit = -1
+	quickOne.Start()
+	within(t, w, 30*time.Second, "a leader", func() bool { return w.Leader() == quickOne })
+}
+
+func TestLeaseWonJustBeforeItsEndIsUsedOrGivenBack(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := New(Settings{Seed: seed, Members: 2, Config: config})
+		for _, m := range w.members {
+			m.Start()
+		}
+		within(t, w, time.Minute, "a healthy cluster", w.Healthy)
+		m := others(w)[0]
+		w.Leader().KillAll()
+		within(t, w, 40*time.Second, "the lease", func() bool { return w.LeaderKey() == m.name })
+		m.Freeze() // before it learns of it
+		w.Run(28 * time.Second)
+		m.Thaw()
+		within(t, w, 10*time.Second, "the new leader", func() bool { return w.Leader() == m })
+		return w
+	})
+}
+
+func TestAdoptionWithoutAnAnswerAboutTheLeaseEndsOnce(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		old.Kill()
+		w.Run(22 * time.Second)
+		w.Faults.LostRequest = 1000
+		old.Start()
+		w.Run(10 * time.Second)
+		sound(t, w)
+		w.Faults.LostRequest = 0
+		within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestVanishedInitializeKeyIsWrittenAgain(t *testing.T) {
+	w := grown(t, 3, quick)
+	id := w.Leader().pg.sysid
+	for range 2 {
+		w.store.remove(events.KeyInitialize)
+		within(t, w, 5*time.Second, "the key", func() bool { e := w.store.keys[events.KeyInitialize]; return e != nil && e.value == id })
+	}
+	w.store.remove(events.KeyInitialize)
+	w.Faults.Refused = 1000
+	w.Run(500 * time.Millisecond)
+	w.Faults.Refused = 0
+	within(t, w, 5*time.Second, "the key", func() bool { e := w.store.keys[events.KeyInitialize]; return e != nil && e.value == id })
+}
+
+func TestPrimaryThatLosesTheLeaseInARestartDoesNotComeBack(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		w.Faults.SlowEffect = 1000
+		old.Ask(events.OperatorRequest{ID: "1", Verb: events.AskRestart})
+		w.Run(100 * time.Millisecond)
+		w.Faults.SlowEffect = 0
+		w.store.remove(events.KeyLeader) // by a person, or a store that was wiped
+		within(t, w, 5*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		within(t, w, 30*time.Second, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
+
+func TestFailoverOrderGivesUpALostTimeline(t *testing.T) {
+	w := grown(t, 4, quick)
+	first := w.Leader()
+	first.CrashPostgres()
+	within(t, w, 5*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != first })
+	w.Run(3 * time.Second)
+	lost := w.Leader()
+	lost.KillAll() // for ever, and with it the newest timeline
+	for _, m := range w.members {
+		if m != lost {
+			m.pg.timeline, m.pg.history = 1, nil
+		}
+	}
+	w.Run(30 * time.Second)
+	if w.Leader() != nil {
+		t.Fatalf("a member led on a timeline that the cluster has left\n%s", picture(w))
+	}
+	w.Put(events.KeyFailover, fmt.Sprintf(`{"member":%q}`, first.name))
+	within(t, w, 10*time.Second, "the ordered leader", func() bool { return w.Leader() == first })
+}
