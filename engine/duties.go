@@ -50,7 +50,7 @@ var (
 	}}
 	guardBehind = predicate{"the guard's deadline is not the lease's", func(s *state) bool { return s.guard.Deadline != s.fenceAt() }}
 	armIdle     = predicate{"no deadline is on its way to the guard", func(s *state) bool { return s.find(events.ActArmGuard) == nil }}
-	guardArmed  = predicate{"the guard is armed", func(s *state) bool { return s.guard.Alive && s.guard.Deadline != 0 && !s.guard.Fired }}
+	guardArmed  = predicate{"the guard is armed", func(s *state) bool { return s.guard.Deadline != 0 && !s.guard.Fired }}
 	harmless    = predicate{"PostgreSQL cannot accept writes, or is left alone in a pause", func(s *state) bool {
 		if s.life == Paused {
 			return true

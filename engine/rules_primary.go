@@ -49,7 +49,7 @@ var adoptingRules = []row{
 		Why: "waiting for the DCS to answer about the lease"},
 	{ID: "AD-20", In: Adopting, When: all(leaderOther), Then: demote("another member leads", events.StopImmediate, false), To: Demoting,
 		Why: "{leader} leads: this primary must not accept writes"},
-	{ID: "AD-25", In: Adopting, When: all(dcsKnown, not(timelineOK)),
+	{ID: "AD-25", In: Adopting, When: all(dcsKnown, isPrimary, not(timelineOK)),
 		Then: demote("an old timeline", events.StopImmediate, false), To: Demoting,
 		Why: "timeline {timeline} is older than the cluster's, {cluster timeline}"},
 	{ID: "AD-27", In: Adopting, When: all(leaseFree, not(mayLead)),

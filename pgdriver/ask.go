@@ -19,23 +19,6 @@ type asker struct {
 
 	pending   []events.PendingParam
 	pendingIn int // looks until the next question for parameters that wait for a restart
-
-	reached     events.Timeline // by the replica whose postmaster was started at reachedFrom
-	reachedFrom string
-}
-
-// keepTimeline keeps a running replica's timeline from falling back. That it has received WAL of a new timeline is told by its
-// WAL receiver alone, which ends with the primary; pg_control knows it only from the next restartpoint on.
-func (a *asker) keepTimeline(s *events.Server) {
-	if !s.InRecovery {
-		a.reached = 0
-		return
-	}
-	if a.reachedFrom != s.StartedAt {
-		a.reached, a.reachedFrom = 0, s.StartedAt
-	}
-	a.reached = max(a.reached, s.Timeline)
-	s.Timeline = a.reached
 }
 
 func (d *Driver) newAsker() *asker { return &asker{d: d, query: monitoringQuery(d.version)} }
@@ -115,7 +98,6 @@ func (a *asker) ask(ctx context.Context, pid int, at pidFile) sqlLook {
 			if err = a.keepPending(ctx); err != nil {
 				continue
 			}
-			a.keepTimeline(&look.server)
 			look.server.PendingRestart = addFixed(slices.Clone(a.pending), fixed, a.d.wantedFixed())
 			look.ok = true
 			return look

@@ -539,7 +539,8 @@ func (c *Chaos) stand() string {
 			state = m.State()
 		}
 		p := &m.pg
-		fmt.Fprintf(&b, "%s frozen %v cut %v guard %v/%v/%v pg data %v half %v running %v starting %v recovery %v control %q tl %d lsn %v streaming %v from %q nofailover %v| %s\n",
+		fmt.Fprintf(&b, "%s frozen %v cut %v guard %v/%v/%v pg data %v half %v running %v starting %v recovery %v "+
+			"control %q tl %d lsn %v streaming %v from %q nofailover %v| %s\n",
 			m.name, m.frozen, m.storeCut, m.guardAlive, m.guardDeadline.Sub(c.now), m.guardFired, p.data, p.half, p.running, p.starting, p.recovery, p.control,
 			p.timeline, p.lsn, p.streaming, p.upstream, m.Tags.NoFailover, state)
 	}

@@ -10,18 +10,26 @@ import (
 
 // TestChaos runs bad days. REGENT_CHAOS_SEEDS is how many (or a range, from-to); REGENT_CHAOS_MINUTES how long each lasts.
 func TestChaos(t *testing.T) {
-	from, to := seeds(t, "REGENT_CHAOS_SEEDS", 0, 60)
-	minutes, _ := strconv.Atoi(os.Getenv("REGENT_CHAOS_MINUTES"))
-	if minutes <= 0 {
-		minutes = 4
+	from, to := seeds(t, "REGENT_CHAOS_SEEDS", 0, 30)
+	minutes := 4
+	if text := os.Getenv("REGENT_CHAOS_MINUTES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n <= 0 {
+			t.Fatalf("REGENT_CHAOS_MINUTES=%q: want a number", text)
+		}
+		minutes = n
 	}
 	virtual, began, failures := time.Duration(0), time.Now(), 0
 	for seed := from; seed < to; seed++ {
-		a := NewChaos(seed, time.Duration(minutes)*time.Minute)
+		a, b := NewChaos(seed, time.Duration(minutes)*time.Minute), NewChaos(seed, time.Duration(minutes)*time.Minute)
+		twin := make(chan struct{})
+		go func() { // joined below; worlds share nothing
+			defer close(twin)
+			b.Run()
+		}()
 		broken := a.Run()
-		b := NewChaos(seed, time.Duration(minutes)*time.Minute)
-		b.Run()
-		virtual += time.Duration(2 * (a.now - a.began()))
+		<-twin
+		virtual += 2 * a.now.Sub(a.began())
 		if a.Hash() != b.Hash() {
 			t.Errorf("two runs of seed %d differ", seed)
 		}
@@ -52,7 +60,7 @@ func seeds(t *testing.T, name string, from, to uint64) (uint64, uint64) {
 	}
 	x, errA := strconv.ParseUint(a, 10, 64)
 	y, errB := strconv.ParseUint(b, 10, 64)
-	if errA != nil || errB != nil {
+	if errA != nil || errB != nil || x >= y {
 		t.Fatalf("%s=%q: want a number, or from-to", name, text)
 	}
 	return x, y

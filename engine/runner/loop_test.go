@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -232,6 +233,29 @@ func TestExitEndsRunWithItsCode(t *testing.T) {
 	})
 }
 
+func TestExitCodeIsTheEngines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.do = func(e events.Effect) {
+			if a, ok := e.Action.(events.AskPeers); ok { // another n1 answers
+				r.Post(events.PeerAnswered{Effect: e.ID, Peer: events.PeerStatus{Name: a.Peers[0].Name, Reachable: true}})
+			}
+		}
+		r.start()
+		s := snapshot(10, "n2")
+		s.Keys = append(s.Keys, events.KeyValue{Key: events.KeyMembers + "n1", Value: `{"api_url":"http://10.0.0.9:8008/patroni"}`, Revision: 4})
+		r.post(started(), s, replica(r.now()))
+		select {
+		case <-r.ended:
+		case <-time.After(time.Minute):
+			t.Fatalf("still running: %s: %s", r.Status().State, r.log())
+		}
+		if r.code != 1 || r.err != nil {
+			t.Fatalf("Run ended with %d, %v; want 1: the name is taken", r.code, r.err)
+		}
+	})
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -239,7 +263,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		r.post(started())
 		synctest.Wait()
 		r.stop()
-		if r.err != context.Canceled || r.code != 0 {
+		if !errors.Is(r.err, context.Canceled) || r.code != 0 {
 			t.Fatalf("Run ended with %d, %v", r.code, r.err)
 		}
 	})

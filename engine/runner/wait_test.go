@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,7 +120,7 @@ func TestManyWaitersAndNoLeak(t *testing.T) {
 		}
 		done.Wait()
 		if won.Load() != 200 || gaveUp.Load() != 100 || wrong.Load() != 0 || r.waiting() != 0 {
-			t.Fatal(fmt.Sprintf("won %d, gave up %d, wrong %d, still listed %d", won.Load(), gaveUp.Load(), wrong.Load(), r.waiting()))
+			t.Fatalf("won %d, gave up %d, wrong %d, still listed %d", won.Load(), gaveUp.Load(), wrong.Load(), r.waiting())
 		}
 	})
 }

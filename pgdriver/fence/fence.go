@@ -333,8 +333,12 @@ func pause(ctx context.Context, d time.Duration) error {
 func (f *Fence) State() events.GuardTick {
 	p := f.page.Load()
 	tick := events.GuardTick{Alive: f.alive.Load(), Fired: p.state.Load() < 0}
-	if seen := p.seen.Load(); seen > 0 {
-		tick.Deadline = events.Instant(seen)
+	deadline := p.seen.Load()
+	if !tick.Alive {
+		deadline = p.state.Load() // that the next guard will take over from the page
+	}
+	if deadline > 0 {
+		tick.Deadline = events.Instant(deadline)
 	}
 	switch {
 	case !tick.Alive:

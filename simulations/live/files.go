@@ -35,9 +35,10 @@ func (c *Cluster) makeDirectory() error {
 		return fmt.Errorf("the directory of the cluster: %w", err)
 	}
 	c.dir, c.password = dir, rand.Text()
-	if err := errors.Join(os.Chmod(dir, 0o755), c.own(dir), c.mkdir("bin")); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o755), c.own(dir), c.mkdir("bin"), c.mkdir("tmp")); err != nil {
 		return fmt.Errorf("the directory of the cluster: %w", err)
 	}
+	c.env = append(c.env, "TMPDIR="+filepath.Join(dir, "tmp")) // what a killed process leaves behind goes with the rest
 	if c.binary, err = c.copyProgram(c.opts.Binary); err != nil {
 		return err
 	}

@@ -55,17 +55,17 @@ func (d *documents) redact(f events.Fact) events.Fact {
 	return clean
 }
 
-func (d *documents) keepSnapshot(clean, real events.DCSSnapshot) {
-	if real.Revision >= d.newest {
+func (d *documents) keepSnapshot(clean, whole events.DCSSnapshot) {
+	if whole.Revision >= d.newest {
 		d.behind = 0
 	} else if d.behind++; d.behind >= regressAfter {
 		d.behind, d.store = 0, vault{}
 	}
 	if d.behind == 0 {
-		d.newest = real.Revision
+		d.newest = whole.Revision
 	}
-	for i := range real.Keys {
-		if kv := &real.Keys[i]; kv.Key == events.KeyConfig {
+	for i := range whole.Keys {
+		if kv := &whole.Keys[i]; kv.Key == events.KeyConfig {
 			d.store.keep(clean.Keys[i].Value, kv.Value, kv.Revision)
 		}
 	}
@@ -77,10 +77,10 @@ func (d *documents) real(text string) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.store.find(text); e != nil {
-		return e.real, nil
+		return e.whole, nil
 	}
 	if e := d.local.find(text); e != nil {
-		return e.real, nil
+		return e.whole, nil
 	}
 	if strings.Contains(text, events.Redacted) {
 		return "", fmt.Errorf("the configuration of this revision is not known any more: its secrets would be written as %s", events.Redacted)
@@ -92,8 +92,8 @@ func (d *documents) real(text string) (string, error) {
 type vault struct{ list []secretText }
 
 type secretText struct {
-	clean, real string
-	revision    uint64
+	clean, whole string
+	revision     uint64
 }
 
 // vaultMax covers the effects that may be under way with an older text.
@@ -109,18 +109,18 @@ func (v *vault) find(clean string) *secretText {
 }
 
 // keep notes a document, unless it holds no secret or a newer one reads the same.
-func (v *vault) keep(clean, real string, revision uint64) {
-	if clean == real && !strings.Contains(clean, events.Redacted) {
+func (v *vault) keep(clean, whole string, revision uint64) {
+	if clean == whole && !strings.Contains(clean, events.Redacted) {
 		return
 	}
 	if e := v.find(clean); e != nil {
 		if revision >= e.revision {
-			e.real, e.revision = real, revision
+			e.whole, e.revision = whole, revision
 		}
 		return
 	}
 	if len(v.list) == vaultMax {
 		v.list = append(v.list[:0], v.list[1:]...)
 	}
-	v.list = append(v.list, secretText{clean, real, revision})
+	v.list = append(v.list, secretText{clean, whole, revision})
 }

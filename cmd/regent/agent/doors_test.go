@@ -24,7 +24,6 @@ func (noLog) Sync(context.Context) error            { return nil }
 type house struct {
 	*bench
 	*doors
-	run context.CancelFunc
 }
 
 func newHouse(t *testing.T) *house {

@@ -207,7 +207,7 @@ func (s *sampler) addDecisions(member string, recent []engine.Decided) {
 
 // append adds a decision in order of time, and forgets the oldest.
 func (s *sampler) append(d Decision) {
-	all := append(s.current.Decisions, d)
+	all := append(slices.Clone(s.current.Decisions), d)
 	slices.SortStableFunc(all, func(a, b Decision) int { return a.At.Compare(b.At) })
 	s.current.Decisions = all[max(0, len(all)-keptDecisions):]
 }

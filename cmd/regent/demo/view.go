@@ -50,9 +50,9 @@ func Render(p *Picture, width, height int) []Line {
 	free := height - len(top) - len(keys)
 	switch {
 	case free >= 3: // a blank line, the heading of the decisions and one of them
-		lines := append(top, Line{})
-		lines = append(lines, decisionLines(p, free-1)...)
-		return cut(append(lines, keys...), width, height)
+		top = append(top, Line{})
+		top = append(top, decisionLines(p, free-1)...)
+		return cut(append(top, keys...), width, height)
 	case free >= 0:
 		return cut(append(top, keys...), width, height)
 	}
