@@ -50,6 +50,23 @@ func readPIDFile(dataDir string) (pidFile, error) {
 	return p, nil
 }
 
+// removeEmptyLock removes a postmaster.pid without contents, which a server leaves that was killed while it wrote the
+// file, and which PostgreSQL refuses to replace. The caller has made sure that no server of this directory lives.
+func removeEmptyLock(dataDir string) error {
+	path := filepath.Join(dataDir, "postmaster.pid")
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() > 0 {
+		return nil
+	}
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return fmt.Errorf("remove an empty postmaster.pid: %w", err)
+	}
+	return nil
+}
+
 // findPostmaster returns a handle to the living postmaster of the data directory, or nil. A single-user
 // server, whose number stands there negative, counts: it holds the directory too.
 func findPostmaster(dataDir string) (*process, pidFile, error) {

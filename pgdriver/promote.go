@@ -39,6 +39,14 @@ func (d *Driver) Promote(ctx context.Context, progress func(string)) (events.Res
 		return events.Result{}, fmt.Errorf("promote: %w", err)
 	}
 	defer p.close()
+	// The request goes out before anything is asked: every millisecond of it is a pause of all writers.
+	c, err := readControl(d.dataDir)
+	if err == nil && c.State != "in production" {
+		err = askToPromote(d.dataDir, p)
+	}
+	if err != nil {
+		return events.Result{}, fmt.Errorf("promote: %w", err)
+	}
 	quick, cancel := context.WithTimeout(ctx, promoteNudge)
 	conn, giveBack, err := d.borrow(quick, p.pid)
 	cancel()
@@ -69,15 +77,20 @@ type promotion struct {
 	asleep     bool // the server sleeps before it tries its upstream again
 }
 
+func triggerFile(dataDir string) string { return filepath.Join(dataDir, "promote") }
+
+// askToPromote writes the promote file and tells the postmaster.
+func askToPromote(dataDir string, postmaster *process) error {
+	if err := os.WriteFile(triggerFile(dataDir), nil, 0o600); err != nil {
+		return fmt.Errorf("write the promote file: %w", err)
+	}
+	return postmaster.signal(syscall.SIGUSR1)
+}
+
+// run waits for the end of recovery, and pushes.
 func (w *promotion) run(ctx context.Context, progress func(string)) (events.Timeline, error) {
-	trigger := filepath.Join(w.d.dataDir, "promote")
-	if err := os.WriteFile(trigger, nil, 0o600); err != nil {
-		return 0, fmt.Errorf("write the promote file: %w", err)
-	}
+	trigger := triggerFile(w.d.dataDir)
 	var told time.Time
-	if err := w.postmaster.signal(syscall.SIGUSR1); err != nil {
-		return 0, err
-	}
 	begun := time.Now()
 	nudged := begun
 	for {

@@ -144,6 +144,9 @@ func (d *Driver) launch(ctx context.Context, args []string) (*process, error) {
 	if len(left) > 0 {
 		return nil, fmt.Errorf("start postgresql: processes of an earlier server are still there")
 	}
+	if err := removeEmptyLock(d.dataDir); err != nil {
+		return nil, err
+	}
 	out, err := os.OpenFile(d.config().LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, hinted("start postgresql", err, "make the directory of the log file writable")

@@ -17,6 +17,7 @@ type judges struct {
 	pausedAt events.Instant            // since when everybody knows of the pause
 	steps    map[*Member]*pace
 	newest   events.Timeline // on which anybody was ever a primary
+	identity string          // of the server that was a primary last
 }
 
 // pace counts a member's steps within a second.
@@ -157,11 +158,19 @@ func (j *judges) handsOff(m *Member, d *events.Decision, e *events.Effect) {
 	}
 }
 
-// event: S7. The identity of the cluster does not change while anybody writes to it.
+// event: S7. Nobody accepts writes on a timeline before one on which there were writes already, nor in a cluster of
+// another identity than the leader's before.
 func (j *judges) event() {
 	for _, m := range j.c.members {
-		if m.pg.writable() {
-			j.newest = max(j.newest, m.pg.timeline)
+		if !m.pg.writable() {
+			continue
 		}
+		if m.pg.timeline < j.newest {
+			j.c.breaks(fmt.Sprintf("S7: %s accepts writes on timeline %d, and there were writes on %d", m.name, m.pg.timeline, j.newest))
+		}
+		if j.identity != "" && m.pg.sysid != j.identity {
+			j.c.breaks(fmt.Sprintf("S7: %s accepts writes as system %s, and the cluster is %s", m.name, m.pg.sysid, j.identity))
+		}
+		j.newest, j.identity = m.pg.timeline, m.pg.sysid
 	}
 }
