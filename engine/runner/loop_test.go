@@ -92,7 +92,7 @@ func TestReversibleEffectsDoNotWaitForTheDisk(t *testing.T) {
 }
 
 func TestPostKeepsOrderAndNeverBlocks(t *testing.T) {
-	const posters, each = 8, 500
+	const posters, each = 8, 100
 	r := newRig(t) // not started: nobody takes from the queue
 	r.post(started())
 	var done sync.WaitGroup
