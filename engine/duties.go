@@ -22,9 +22,9 @@ type duty struct {
 var dutyTable = []duty{
 	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle), Then: renew,
 		Why: "renewing the lease, {lease left} before its end"},
-	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armIdle, disarmIdle), Then: arm,
+	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armRested, armIdle, disarmIdle), Then: arm,
 		Why: "telling the guard the lease's new deadline"},
-	{ID: "LE-30", When: all(guardArmed, harmless, disarmIdle, armIdle), Then: disarm,
+	{ID: "LE-30", When: all(guardArmed, harmless, armRested, disarmIdle, armIdle), Then: disarm,
 		Why: "PostgreSQL is no primary: the guard may stand down"},
 	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS,
 		Why: "a full look at the DCS, as every loop_wait"},
@@ -49,6 +49,7 @@ var (
 		return s.member.GuardPolicy != guardOff && s.guard.Alive && !s.guard.Fired && s.life != Paused && s.mayWriteSoon()
 	}}
 	guardBehind = predicate{"the guard's deadline is not the lease's", func(s *state) bool { return s.guard.Deadline != s.fenceAt() }}
+	armRested   = predicate{"the pause after the last attempt is over", func(s *state) bool { return s.now >= s.armRetry }}
 	armIdle     = predicate{"no deadline is on its way to the guard", func(s *state) bool { return s.find(events.ActArmGuard) == nil }}
 	guardArmed  = predicate{"the guard is armed", func(s *state) bool { return s.guard.Deadline != 0 && !s.guard.Fired }}
 	harmless    = predicate{"PostgreSQL cannot accept writes, or is left alone in a pause", func(s *state) bool {

@@ -194,6 +194,10 @@ func (e *Engine) wakeAt() events.Instant {
 	if s.guardGone != 0 {
 		sooner(s.guardGone.Add(guardPatience))
 	}
+	if s.armFailed != 0 {
+		sooner(s.armFailed.Add(guardPatience))
+	}
+	sooner(s.armRetry)
 	if s.initSeen != 0 {
 		sooner(s.initSeen.Add(s.ttl()))
 	}

@@ -188,11 +188,21 @@ func (s *state) afterView(before string) {
 	if s.view.Initialized() {
 		s.published.initialize = "" // should it vanish, it is written again
 	}
-	if s.view.Initialize == nil || *s.view.Initialize != "" || s.someoneInitializes() {
+	if s.view.Initialize == nil || *s.view.Initialize != "" || s.someoneInitializes() || s.someoneHasData() {
 		s.initSeen = 0
 	} else if s.initSeen == 0 {
 		s.initSeen = s.now
 	}
+}
+
+// someoneHasData tells that the cluster exists, though its identifier is not written: whoever leads it will write it.
+func (s *state) someoneHasData() bool {
+	for i := range s.view.Members {
+		if role := s.view.Members[i].Role; role != "" && role != roleUninitialized {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *state) someoneInitializes() bool {
@@ -217,7 +227,7 @@ func (s *state) foldLease(f events.LeaseOutcome) {
 	case events.LeaseAcquire:
 		if f.Outcome == events.Done && s.now < f.SentAt.Add(f.TTL) {
 			*l = lease{held: true, epoch: f.Epoch, until: f.SentAt.Add(f.TTL), sent: f.SentAt, ttl: f.TTL, lastTry: s.now}
-			s.gaveUp = 0
+			s.gaveUp, s.armFailed = 0, 0
 			return
 		}
 		s.campaign = s.now.Add(100 * time.Millisecond)
@@ -366,6 +376,7 @@ func (s *state) foldDone(a events.Action, r events.Result) {
 	case events.Promote:
 		s.history = r.History
 	case events.ArmGuard:
+		s.armFailed = 0
 		if s.guard.Alive && !s.guard.Fired {
 			s.guard.Deadline = a.Deadline
 		}
@@ -392,9 +403,13 @@ func (s *state) foldNotDone(a events.Action, f events.EffectFinished) {
 	case events.RestartPostgres:
 		s.orderDone(503, "restart failed")
 	case events.ArmGuard:
-		if s.guard.Alive {
-			s.foldGuard(events.GuardTick{Alive: false, Reason: f.Error})
+		// The guard may be well all the same: only a change of it would be told.
+		if s.armFailed == 0 {
+			s.armFailed = s.now
 		}
+		s.armRetry, s.guard.Reason = s.now.Add(armPause), f.Error
+	case events.DisarmGuard:
+		s.armRetry = s.now.Add(armPause)
 	case events.ApplyConfig:
 		s.settingsErrs = append(s.settingsErrs, f.Error)
 		s.appliedDoc = a.Document // it will not become right by repetition; the next change is tried again

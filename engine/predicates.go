@@ -82,8 +82,9 @@ var (
 
 	guardReady = predicate{"the guard holds the lease's deadline", func(s *state) bool { return s.guardReady() }}
 	guardFired = predicate{"the guard has fired", func(s *state) bool { return s.guard.Fired }}
-	guardLost  = predicate{"the required guard has been missing too long", func(s *state) bool {
-		return s.member.GuardPolicy == guardRequired && s.guardGone != 0 && s.now >= s.guardGone.Add(guardPatience)
+	guardLost  = predicate{"the required guard has been missing, or deaf, too long", func(s *state) bool {
+		return s.member.GuardPolicy == guardRequired &&
+			(s.guardGone != 0 && s.now >= s.guardGone.Add(guardPatience) || s.armFailed != 0 && s.now >= s.armFailed.Add(guardPatience))
 	}}
 
 	failOverAtOnce = predicate{"primary_start_timeout is 0", func(s *state) bool { return s.settings.PrimaryStartTimeout == 0 }}
@@ -138,7 +139,7 @@ func (s *state) guardReady() bool {
 	if s.guard.Alive && !s.guard.Fired && s.guard.Deadline > s.now && s.guard.Deadline <= s.lease.until {
 		return true
 	}
-	return s.member.GuardPolicy != guardRequired && (!s.guardKnown || !s.guard.Alive)
+	return s.member.GuardPolicy != guardRequired && (!s.guardKnown || !s.guard.Alive || s.armFailed != 0)
 }
 
 func (s *state) othersExist() bool {

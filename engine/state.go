@@ -72,6 +72,8 @@ type state struct {
 	guard      events.GuardTick
 	guardKnown bool
 	guardGone  events.Instant // since when the guard is missing, zero while it lives
+	armFailed  events.Instant // since when it could not be told the deadline of this lease, zero when it could
+	armRetry   events.Instant
 
 	published      publication
 	history        []events.TimelineSwitch // of the timeline that this member promoted itself to
@@ -229,6 +231,7 @@ const (
 	slotsTimeout      = 20 * time.Second
 	configTimeout     = 30 * time.Second
 	guardTimeout      = 2 * time.Second
+	armPause          = 200 * time.Millisecond
 	// lateness after which an executor that broke its promise to answer by the deadline is given up.
 	lateness = 5 * time.Second
 )

@@ -244,3 +244,41 @@ func TestFailoverOrderGivesUpALostTimeline(t *testing.T) {
 	w.Put(events.KeyFailover, fmt.Sprintf(`{"member":%q}`, first.name))
 	within(t, w, 10*time.Second, "the ordered leader", func() bool { return w.Leader() == first })
 }
+
+func TestDeadlineThatCouldNotBeToldOnceIsToldAgain(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		old := w.Leader()
+		old.Mutate = func(e *events.Effect) {
+			if _, ok := e.Action.(events.ArmGuard); ok {
+				e.Action = events.ArmGuard{Deadline: 1} // has passed: refused, and nothing of the guard changes
+			}
+		}
+		w.Run(2500 * time.Millisecond)
+		old.Mutate = nil
+		w.Run(time.Minute)
+		sound(t, w)
+		if w.Leader() != old || w.Fired["LD-40"] > 0 {
+			t.Fatalf("a leader with a living guard stepped down\n%s", picture(w))
+		}
+		return w
+	})
+}
+
+func TestClusterWithDataIsNotCreatedAgain(t *testing.T) {
+	w := grown(t, 5, quick)
+	old, empty := w.Leader(), others(w)[0]
+	id := old.pg.sysid
+	empty.KillAll()
+	empty.pg.data = false
+	old.KillAll()
+	w.Put(events.KeyInitialize, "") // as a leader that was cut off before it wrote the identifier leaves it
+	empty.Boot()
+	within(t, w, 30*time.Second, "a leader", func() bool { return w.Leader() != nil })
+	w.Run(10 * time.Second)
+	if v := w.store.keys[events.KeyInitialize].value; v != id || w.Fired["WA-40"] > 0 {
+		t.Fatalf("initialize is %q\n%s", v, picture(w))
+	}
+	old.Boot()
+	within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
+}
