@@ -359,7 +359,7 @@ func (s *state) foldDone(a events.Action, r events.Result) {
 	case events.StartPostgres:
 		s.upstream, s.streamed = a.From, s.now
 	case events.RestartPostgres:
-		s.streamed = s.now
+		s.upstream, s.streamed = a.From, s.now
 		s.orderDone(200, "restarted successfully")
 	case events.Follow:
 		s.upstream, s.streamed = a.From, s.now
@@ -400,7 +400,10 @@ func (s *state) foldNotDone(a events.Action, f events.EffectFinished) {
 		case a.Key == events.KeyStatus:
 			s.published.status = ""
 		}
+	case events.StartPostgres, events.Follow:
+		s.upstream = events.Upstream{} // it may have come into force or not
 	case events.RestartPostgres:
+		s.upstream = events.Upstream{}
 		s.orderDone(503, "restart failed")
 	case events.ArmGuard:
 		// The guard may be well all the same: only a change of it would be told.

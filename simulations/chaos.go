@@ -340,6 +340,7 @@ func (c *Chaos) switchover() {
 	}
 	c.say("an operator writes failover %s", b)
 	c.judges.moved = c.now
+	c.judges.failover(r["leader"], r["member"])
 	c.Put(events.KeyFailover, string(b))
 }
 
@@ -519,7 +520,7 @@ func (c *Chaos) rightlyStranded(m *Member) bool {
 	if m.pg.sysid != leader.pg.sysid {
 		return true
 	}
-	return m.pg.diverged(&leader.pg)
+	return m.pg.half || m.pg.diverged(&leader.pg)
 }
 
 func (c *Chaos) began() events.Instant { return events.Instant(time.Hour) }

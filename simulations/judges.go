@@ -16,8 +16,15 @@ type judges struct {
 	moved    events.Instant            // an operator's last request for a switchover
 	pausedAt events.Instant            // since when everybody knows of the pause
 	steps    map[*Member]*pace
-	newest   events.Timeline // on which anybody was ever a primary
-	identity string          // of the server that was a primary last
+	// failovers are an operator's orders to fail over to a member.
+	failovers []failoverOrder
+	newest    events.Timeline // on which anybody was ever a primary
+	identity  string          // of the server that was a primary last
+}
+
+type failoverOrder struct {
+	to    string
+	until events.Instant // when it was replaced, zero while it stands
 }
 
 // pace counts a member's steps within a second.
@@ -109,8 +116,32 @@ func (j *judges) primary(m *Member, e *events.Effect) {
 	if m.Tags.NoFailover {
 		c.breaks(fmt.Sprintf("S3: %s issues %s, and it is tagged nofailover", m.name, what))
 	}
-	if f := events.ParseView(c.store.snapshot()).Failover; m.pg.timeline < j.published() && !(f.Candidate == m.name && f.Leader == "") {
+	if m.pg.timeline < j.published() && j.failoverTo(m) == 0 {
 		c.breaks(fmt.Sprintf("S3: %s issues %s on timeline %d, and the cluster's is %d", m.name, what, m.pg.timeline, j.published()))
+	}
+}
+
+// failoverTo counts an operator's orders to fail over to this member that stand, or stood until a moment ago: only a person
+// may give up a timeline.
+func (j *judges) failoverTo(m *Member) int {
+	n := 0
+	for _, o := range j.failovers {
+		if o.to == m.name && (o.until == 0 || j.c.now.Sub(o.until) < 3*time.Second) {
+			n++
+		}
+	}
+	return n
+}
+
+// failover notes what the failover key asks for now.
+func (j *judges) failover(leader, to string) {
+	for i := range j.failovers {
+		if j.failovers[i].until == 0 {
+			j.failovers[i].until = j.c.now
+		}
+	}
+	if leader == "" && to != "" {
+		j.failovers = append(j.failovers, failoverOrder{to: to})
 	}
 }
 

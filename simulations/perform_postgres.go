@@ -79,7 +79,7 @@ func (m *Member) compare(a events.CheckDivergence) (events.Outcome, events.Resul
 		return events.Failed, events.Result{}
 	}
 	r := events.Result{Divergence: events.DivergenceNone}
-	if p.diverged(&up.pg) {
+	if p.half || p.diverged(&up.pg) { // a rewind that did not end is ended by another one
 		r.Divergence = events.DivergenceFound
 	}
 	return events.Done, r

@@ -282,3 +282,24 @@ func TestClusterWithDataIsNotCreatedAgain(t *testing.T) {
 	old.Boot()
 	within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
 }
+
+// A restart while nobody leads makes a replica of nobody; the leader may then be the one from before.
+func TestReplicaRestartedWithoutALeaderFollowsTheOldOneAgain(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := New(Settings{Seed: seed, Members: 2, Config: config})
+		w.members[1].Tags.NoFailover = true
+		for _, m := range w.members {
+			m.Start()
+		}
+		within(t, w, time.Minute, "a healthy cluster", w.Healthy)
+		old, replica := w.members[0], w.members[1]
+		old.KillAll()
+		within(t, w, 40*time.Second, "the end of the lease", func() bool { return w.LeaderKey() == "" })
+		w.Run(time.Second)
+		replica.Ask(events.OperatorRequest{ID: "1", Verb: events.AskRestart})
+		w.Run(2 * time.Second)
+		old.Boot()
+		within(t, w, 40*time.Second, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}
