@@ -331,6 +331,12 @@ func (s *state) foldFinished(f events.EffectFinished) {
 		if s.acted = f.Ended; s.acted == 0 {
 			s.acted = s.now
 		}
+		switch {
+		case kind == events.ActStartPostgres || kind == events.ActRestartPostgres:
+			s.launched = s.acted
+		case kind == events.ActStopPostgres && f.Outcome == events.Done:
+			s.launched = 0
+		}
 		if f.Outcome == events.Done {
 			s.failures, s.restUntil, s.lastError = 0, 0, ""
 		} else if !flight.cancelled {

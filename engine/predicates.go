@@ -42,11 +42,14 @@ var (
 	dataInvalid = predicate{"the data directory is not PostgreSQL's", func(s *state) bool { return s.pg.Data == events.DataInvalid }}
 	looked      = predicate{"PostgreSQL was looked at since the last effect", func(s *state) bool { return s.pgKnown && s.pg.Sampled >= s.acted }}
 	running     = predicate{"PostgreSQL runs", func(s *state) bool { return s.running() }}
-	down        = predicate{"PostgreSQL is down, children included", func(s *state) bool { return s.pgKnown && !s.running() && (s.gone || !s.exited) }}
-	died        = predicate{"the postmaster died", func(s *state) bool { return s.exited }}
-	isPrimary   = predicate{"PostgreSQL is out of recovery", func(s *state) bool { return s.primary() }}
-	isReplica   = predicate{"PostgreSQL is in recovery and answers", func(s *state) bool { return s.replica() }}
-	wasPrimary  = predicate{"the data was a primary's", func(s *state) bool {
+	// A start that was given up may have launched a server all the same: only a later look, or a stop, proves that it is down.
+	down = predicate{"PostgreSQL is down, children included", func(s *state) bool {
+		return s.pgKnown && !s.running() && (s.gone || !s.exited) && s.pg.Sampled >= s.launched
+	}}
+	died       = predicate{"the postmaster died", func(s *state) bool { return s.exited }}
+	isPrimary  = predicate{"PostgreSQL is out of recovery", func(s *state) bool { return s.primary() }}
+	isReplica  = predicate{"PostgreSQL is in recovery and answers", func(s *state) bool { return s.replica() }}
+	wasPrimary = predicate{"the data was a primary's", func(s *state) bool {
 		// A copy that was never started has a backup label, and is nobody's primary.
 		// A promotion that did not end leaves no signal file, and a state of recovery.
 		return s.pg.Data == events.DataPresent && !s.pg.Control.StandbySignal && !s.pg.Control.BackupLabelSeen &&

@@ -54,6 +54,7 @@ type state struct {
 	restUntil  events.Instant // no new lifecycle effect before
 	lastError  string         // of the last failed lifecycle effect
 	acted      events.Instant // when the last lifecycle effect ended
+	launched   events.Instant // when the last one ended that may have launched a server; zero after a stop
 	progress   string
 
 	ask      ask

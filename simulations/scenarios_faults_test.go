@@ -303,3 +303,22 @@ func TestReplicaRestartedWithoutALeaderFollowsTheOldOneAgain(t *testing.T) {
 		return w
 	})
 }
+
+// The start of a primary that is given up half-way has launched a server all the same: it must be stopped before
+// anybody else may lead.
+func TestStartThatIsGivenUpIsStopped(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		old := w.Leader()
+		old.CrashPostgres()
+		within(t, w, 5*time.Second, "a start as a primary", func() bool { return old.engine.State() == engine.Opening && old.pg.starting })
+		w.Run(20 * time.Millisecond)
+		old.Stop()
+		within(t, w, 10*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		within(t, w, 10*time.Second, "the end of the old one", func() bool { return old.Exit == 0 })
+		if old.pg.running {
+			t.Fatalf("an agent left its PostgreSQL running\n%s", picture(w))
+		}
+		return w
+	})
+}
