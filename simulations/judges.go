@@ -73,6 +73,10 @@ func (j *judges) step(m *Member, d *events.Decision) {
 			j.clone(m, a)
 		case events.Rewind:
 			j.rewind(m, a)
+		case events.HandOverLease, events.ReleaseLease:
+			if m.pg.writable() {
+				j.c.breaks(fmt.Sprintf("S1: %s gives the lease away while its PostgreSQL accepts writes", m.name))
+			}
 		}
 		j.handsOff(m, d, e)
 	}

@@ -313,7 +313,18 @@ func TestStartThatIsGivenUpIsStopped(t *testing.T) {
 		old.CrashPostgres()
 		within(t, w, 5*time.Second, "a start as a primary", func() bool { return old.engine.State() == engine.Opening && old.pg.starting })
 		w.Run(20 * time.Millisecond)
+		for _, m := range others(w) {
+			m.isolated = true // nobody can be asked until the server is up
+		}
 		old.Stop()
+		w.Run(700 * time.Millisecond)
+		for _, m := range w.members {
+			m.isolated = false
+		}
+		within(t, w, 10*time.Second, "a handover", func() bool { return w.LeaderKey() != old.name })
+		if old.pg.writable() {
+			t.Fatalf("the lease was given away while PostgreSQL accepts writes\n%s", picture(w))
+		}
 		within(t, w, 10*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
 		within(t, w, 10*time.Second, "the end of the old one", func() bool { return old.Exit == 0 })
 		if old.pg.running {
