@@ -18,14 +18,14 @@ import (
 	"github.com/regent-ha/regent/httpapi"
 )
 
-// Bare is a primary and a replica that no agent manages. What its methods do by hand, with no decision to make and nobody
+// Bare is a primary and two replicas that no agent manages, as large as the clusters that it stands beside. What its methods do by hand, with no decision to make and nobody
 // to ask, is the fastest that PostgreSQL can be moved: the figure that a failover by agents is compared with.
 type Bare struct {
 	c       *Cluster
 	tools   string // directory of PostgreSQL's programs
 	servers []*child
-	primary int
-	crashed bool // the other server may have WAL that the primary does not
+	primary int  // 0 or 1: the two that are moved between
+	crashed bool // the former primary may have WAL that the new one does not
 	// replica is a connection that waits for the promotion: to open one then would cost time.
 	replica *pgx.Conn
 }
@@ -37,14 +37,17 @@ const detection = 30 * time.Millisecond
 // nudgeEvery is the time between two wake-ups of a server that was told to promote, see Driver.Promote in pgdriver.
 const nudgeEvery = 20 * time.Millisecond
 
-// StartBare starts the two servers and waits until the replica streams. Of the options it heeds Binary, Dir, User, Log and
+// bystander is the replica that is never promoted.
+const bystander = 2
+
+// StartBare starts the three servers and waits until the replicas stream. Of the options it heeds Binary, Dir, User, Log and
 // Parameters. tools is the directory of PostgreSQL's programs.
 func StartBare(ctx context.Context, o Options, tools string) (*Bare, error) {
-	o.Members, o.Store, o.StoreMembers = 2, Embedded, 0
+	o.Members, o.Store, o.StoreMembers = 3, Embedded, 0
 	if err := o.prepare(); err != nil {
 		return nil, err
 	}
-	b := &Bare{c: &Cluster{opts: o}, tools: tools, servers: make([]*child, 2)}
+	b := &Bare{c: &Cluster{opts: o}, tools: tools, servers: make([]*child, 3)}
 	c := b.c
 	var err error
 	if c.credential, c.env, err = o.account(); err != nil {
@@ -60,7 +63,7 @@ func StartBare(ctx context.Context, o Options, tools string) (*Bare, error) {
 	c.stop = stop
 	c.reaping.Go(func() { reapOrphans(reap) }) // joined by Close
 	if err = b.start(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start two bare servers: %w", err), b.Close())
+		return nil, errors.Join(fmt.Errorf("start three bare servers: %w", err), b.Close())
 	}
 	return b, nil
 }
@@ -91,13 +94,31 @@ func (b *Bare) start(ctx context.Context) error {
 		"--locale=C"); err != nil {
 		return err
 	}
+	if err = b.include(first); err != nil {
+		return err
+	}
 	if err = b.launch(0); err != nil {
 		return err
 	}
 	if err = b.answers(ctx, first); err != nil {
 		return err
 	}
-	return b.rejoin(ctx, true)
+	for _, i := range []int{1, bystander} {
+		if err := b.rejoin(ctx, i, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// include makes the first server read the file beside it, and with it every copy the one beside itself.
+func (b *Bare) include(m *Member) error {
+	path := filepath.Join(m.DataDir, "postgresql.conf")
+	conf, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the configuration of a new server: %w", err)
+	}
+	return b.c.writeFile(path, string(conf)+"include_if_exists = '../"+upstreamFile+"'\n")
 }
 
 // tool runs one of PostgreSQL's programs.
@@ -111,13 +132,16 @@ func (b *Bare) tool(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// launch starts a server. All that differs between the two is on its command line, so that copies need no change.
+// launch starts a server. All that differs between them is on its command line, so that copies need no change, but for the
+// upstream, which is in a file that a reload reads again.
 func (b *Bare) launch(i int) error {
-	c, m, other := b.c, b.c.members[i], b.c.members[1-i]
+	c, m := b.c, b.c.members[i]
+	if err := b.pointAt(i, b.primary); err != nil {
+		return err
+	}
 	settings := map[string]string{
 		"listen_addresses": "127.0.0.1", "port": fmt.Sprint(m.port + portPostgres), "unix_socket_directories": filepath.Join(m.dir, "socket"),
 		"cluster_name": m.Name, "shared_buffers": "32MB", "max_wal_size": "256MB", "wal_log_hints": "on", "wal_keep_size": "128MB",
-		"primary_conninfo": fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=%s", other.port+portPostgres, superuser, m.Name),
 	}
 	for k, v := range c.opts.Parameters {
 		settings[k] = v
@@ -129,6 +153,16 @@ func (b *Bare) launch(i int) error {
 	var err error
 	b.servers[i], err = c.launch("PostgreSQL "+m.Name, exec.Command(filepath.Join(b.tools, "postgres"), args...), m.dir, m.LogFile)
 	return err
+}
+
+// upstreamFile is beside a data directory.
+const upstreamFile = "upstream.conf"
+
+// pointAt makes a server, when it starts or reads its configuration again, a replica of another.
+func (b *Bare) pointAt(i, upstream int) error {
+	m := b.c.members[i]
+	line := fmt.Sprintf("primary_conninfo = 'host=127.0.0.1 port=%d user=%s application_name=%s'\n", b.c.members[upstream].port+portPostgres, superuser, m.Name)
+	return b.c.writeFile(filepath.Join(m.dir, upstreamFile), line)
 }
 
 // answers waits until a server lets clients in.
@@ -144,33 +178,40 @@ func (b *Bare) Version(ctx context.Context) (string, error) {
 	return b.c.members[b.primary].Query(ctx, "SHOW server_version")
 }
 
-// Rejoin makes the server that is down a replica of the other, after a crash as a fresh copy, and waits until it streams.
+// Rejoin makes the server that is down a replica of the new primary, after a crash as a fresh copy, lets the bystander follow it
+// too, and waits until both stream.
 func (b *Bare) Rejoin(ctx context.Context) error {
-	if err := b.rejoin(ctx, b.crashed); err != nil {
-		return fmt.Errorf("rejoin: %w", err)
+	for _, i := range []int{1 - b.primary, bystander} {
+		if err := b.rejoin(ctx, i, b.crashed); err != nil {
+			return fmt.Errorf("rejoin: %w", err)
+		}
 	}
 	b.crashed = false
 	return nil
 }
 
-func (b *Bare) rejoin(ctx context.Context, copied bool) error {
-	from, m := b.c.members[b.primary], b.c.members[1-b.primary]
+func (b *Bare) rejoin(ctx context.Context, i int, copied bool) error {
+	from, m := b.c.members[b.primary], b.c.members[i]
 	if copied {
-		if err := m.EmptyData(); err != nil {
-			return err
-		}
-		if err := b.tool(ctx, "pg_basebackup", "--pgdata="+m.DataDir, "--checkpoint=fast", "--dbname="+from.DSN()); err != nil {
+		if err := b.copyAnew(ctx, i); err != nil {
 			return err
 		}
 	}
-	if err := b.c.writeFile(filepath.Join(m.DataDir, "standby.signal"), ""); err != nil {
+	err := b.c.writeFile(filepath.Join(m.DataDir, "standby.signal"), "")
+	switch {
+	case err != nil:
+	case b.servers[i] == nil:
+		err = b.launch(i)
+	default:
+		if err = b.pointAt(i, b.primary); err == nil {
+			err = send(b.servers[i].pid, m.isPostgres, unix.SIGHUP)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	if err := b.launch(1 - b.primary); err != nil {
-		return err
-	}
-	err := poll(ctx, askPause, func() (bool, error) {
-		n, err := from.Query(ctx, "SELECT count(*)::text FROM pg_stat_replication WHERE state = 'streaming'")
+	err = poll(ctx, askPause, func() (bool, error) {
+		n, err := from.Query(ctx, "SELECT count(*)::text FROM pg_stat_replication WHERE state = 'streaming' AND application_name = '"+m.Name+"'")
 		if err != nil || n == "0" {
 			return false, err
 		}
@@ -180,6 +221,9 @@ func (b *Bare) rejoin(ctx context.Context, copied bool) error {
 	if err != nil {
 		return fmt.Errorf("wait until %s streams: %w", m.Name, err)
 	}
+	if i == bystander {
+		return nil
+	}
 	if b.replica != nil {
 		closeConn(b.replica)
 	}
@@ -187,16 +231,39 @@ func (b *Bare) rejoin(ctx context.Context, copied bool) error {
 	return err
 }
 
+// copyAnew replaces the data of a server, which is stopped if it runs, by a fresh copy of the primary's.
+func (b *Bare) copyAnew(ctx context.Context, i int) error {
+	from, m := b.c.members[b.primary], b.c.members[i]
+	if err := b.end(ctx, i); err != nil {
+		return err
+	}
+	if err := m.EmptyData(); err != nil {
+		return err
+	}
+	return b.tool(ctx, "pg_basebackup", "--pgdata="+m.DataDir, "--checkpoint=fast", "--dbname="+from.DSN())
+}
+
+// end stops a server, if it runs, and waits for its end.
+func (b *Bare) end(ctx context.Context, i int) error {
+	if b.servers[i] == nil {
+		return nil
+	}
+	err := send(b.servers[i].pid, b.c.owns, unix.SIGINT)
+	if err == nil {
+		err = b.servers[i].wait(ctx)
+	}
+	if err == nil {
+		b.servers[i] = nil
+	}
+	return err
+}
+
 // Switchover stops the primary and promotes the replica, as fast as that can be done without losing a write. It returns when
 // the server accepts writes.
 func (b *Bare) Switchover(ctx context.Context) error {
-	old := b.servers[b.primary]
 	err := b.c.members[b.primary].Exec(ctx, "CHECKPOINT")
 	if err == nil {
-		err = send(old.pid, b.c.owns, unix.SIGINT)
-	}
-	if err == nil {
-		err = old.wait(ctx)
+		err = b.end(ctx, b.primary)
 	}
 	if err == nil {
 		err = b.promote(ctx)
@@ -209,7 +276,7 @@ func (b *Bare) Switchover(ctx context.Context) error {
 
 // Crash kills the primary and promotes the replica, as if the crash had been seen after 30 ms.
 func (b *Bare) Crash(ctx context.Context) error {
-	dead := b.c.members[b.primary]
+	dead, server := b.c.members[b.primary], b.primary
 	_, err := signalAll(dead.isPostgres, nil, unix.SIGKILL)
 	if err == nil {
 		pause(ctx, detection)
@@ -218,6 +285,7 @@ func (b *Bare) Crash(ctx context.Context) error {
 	}
 	if err == nil {
 		err = killAll(ctx, dead.isPostgres, nil)
+		b.servers[server] = nil
 	}
 	if err != nil {
 		return fmt.Errorf("crash and promotion by hand: %w", err)
@@ -275,7 +343,7 @@ func (b *Bare) StartWriter(ctx context.Context, every time.Duration) (*Writer, e
 	return w, nil
 }
 
-// Close ends both servers and removes their directory.
+// Close ends all servers and removes their directory.
 func (b *Bare) Close() error {
 	if b.replica != nil {
 		closeConn(b.replica)

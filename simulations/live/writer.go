@@ -15,8 +15,8 @@ const (
 	writesTable  = "regent_live_writes"
 	connectLimit = 2 * time.Second
 	writeLimit   = time.Second
-	retryPause   = 2 * time.Millisecond // between two rounds over all members
-	lanePause    = 5 * time.Millisecond // between two attempts to connect to a member
+	retryPause   = 5 * time.Millisecond  // between two rounds over all members
+	lanePause    = 25 * time.Millisecond // between two attempts to connect to a member: each makes a server start a process
 )
 
 // Ack is a write that PostgreSQL acknowledged.
@@ -28,7 +28,7 @@ type Ack struct {
 
 // Writer is a client that writes numbers, one after the other and each only once, to whichever member accepts
 // them. It holds a connection to every member that answers, so that a failover costs it no more than the
-// next attempt; attempts are two milliseconds apart, and a write without an answer is given up after a second. A number whose
+// next attempt; attempts are five milliseconds apart, and a write without an answer is given up after a second. A number whose
 // outcome is unknown does not count as acknowledged.
 type Writer struct {
 	c     *Cluster

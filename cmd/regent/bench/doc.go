@@ -3,7 +3,7 @@
 //
 // A cluster of three members with each store is hurt in the ways that happen, over and over, and each time a client that writes
 // every 5 ms tells the longest time between two acknowledged writes. Acknowledged writes that the next leader does not have are
-// counted. Beside each run, two servers without agents are moved by hand (live.Bare): that is the limit, under the same noise.
+// counted. Beside each run, a cluster of three servers without agents is moved by hand (live.Bare): that is the limit, under the same noise.
 // At the beginning, with nothing to do, the memory and the processor time of agents and guards are read from /proc.
 //
 // Marks are what this version wants to reach. They are judged by the median, and those of memory by the largest
