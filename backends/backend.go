@@ -19,6 +19,8 @@ type Store interface {
 	Snapshot(ctx context.Context) (events.DCSSnapshot, error)
 	// Acquire takes the leader key for this member (C3, C4).
 	Acquire(ctx context.Context, expect uint64, ttl time.Duration) (Lease, error)
+	// Prepare gets ready what the next Acquire or HandOver with this ttl needs (C13).
+	Prepare(ctx context.Context, ttl time.Duration) error
 	// Renew prolongs the lease of epoch (C4, C5). ErrConflict means that it is lost.
 	Renew(ctx context.Context, epoch uint64, ttl time.Duration) (Lease, error)
 	// Release deletes the leader key (C7).

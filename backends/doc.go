@@ -28,4 +28,7 @@
 //	    request never left.
 //	C11 PutMember's record goes by itself after TTL, unless it is written or prolonged again.
 //	C12 No method blocks another: a hung request never delays a renewal of the lease.
+//	C13 Prepare changes nothing that others can see. What it got ready is used once, by the next Acquire or
+//	    HandOver with that ttl, which dates the lease from Prepare; when it is older than a quarter of the
+//	    ttl it is not used. Whether and how Prepare succeeds changes no outcome, only how long it takes.
 package backends

@@ -37,10 +37,11 @@ var (
 	}}
 	handOver = act{"hand_over_lease to the best successor", func(e *Engine) {
 		s := &e.s
-		e.issue(events.HandOverLease{To: s.bestSuccessor(), TTL: max(events.MinTTL, s.member.MinTTL)}, s.dcsTimeout())
+		e.issue(events.HandOverLease{To: s.bestSuccessor(), TTL: s.handOverTTL()}, s.dcsTimeout())
 		s.giveUp()
 	}}
-	askPeers = act{"ask_peers", func(e *Engine) { e.askPeers() }}
+	askPeers     = act{"ask_peers", func(e *Engine) { e.askPeers(nobody) }}
+	askSuccessor = act{"ask_peers, of all only the one that was named", func(e *Engine) { e.askPeers(e.s.namedSuccessor()) }}
 
 	claimInit = act{"put_key initialize, empty, if absent", func(e *Engine) {
 		e.s.claim = claimAsked
@@ -106,7 +107,7 @@ var (
 
 	prepareSwitch = act{"checkpoint and ask_peers", func(e *Engine) {
 		e.issue(events.Checkpoint{}, checkpointTimeout)
-		e.askPeers()
+		e.askPeers(nobody)
 	}}
 	clearFailover = act{"put_key failover, empty", func(e *Engine) { e.clearFailover() }}
 
@@ -159,12 +160,17 @@ func (e *Engine) stopServer() {
 	e.issue(stop, timeout)
 }
 
-// askPeers asks every other member that has a REST address.
-func (e *Engine) askPeers() {
+const nobody = ""
+
+// askPeers asks every other member that has a REST address, or the one that is named if it has one.
+func (e *Engine) askPeers(named string) {
 	s := &e.s
 	s.ask = ask{at: s.now, until: s.now.Add(peerTimeout)}
+	if m := s.view.Member(named); m == nil || m.APIURL == "" || named == s.self() {
+		named = nobody
+	}
 	for i := range s.view.Members {
-		if m := &s.view.Members[i]; m.Name != s.self() && m.APIURL != "" {
+		if m := &s.view.Members[i]; m.Name != s.self() && m.APIURL != "" && (named == nobody || m.Name == named) {
 			s.ask.peers = append(s.ask.peers, events.Peer{Name: m.Name, APIURL: m.APIURL})
 		}
 	}

@@ -26,6 +26,8 @@ var dutyTable = []duty{
 		Why: "telling the guard the lease's new deadline"},
 	{ID: "LE-30", When: all(guardArmed, harmless, armRested, disarmIdle, armIdle), Then: disarm,
 		Why: "PostgreSQL is no primary: the guard may stand down"},
+	{ID: "LE-05", When: all(dcsUp, leaseMayMove, not(prepared)), Then: prepareLease,
+		Why: "the lease may move soon: getting ready what can be done before"},
 	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS,
 		Why: "a full look at the DCS, as every loop_wait"},
 	{ID: "PU-10", When: all(dcsUp, not(mayBeDuplicate), memberChanged), Then: putMember, Why: "publishing this member's record"},
@@ -58,6 +60,10 @@ var (
 		}
 		return !s.mayWriteSoon() && !s.makesPrimary() && s.pgKnown &&
 			(down.ok(s) || s.startsReplica() || s.replica() && s.pg.Sampled >= s.acted)
+	}}
+	leaseMayMove = predicate{"the lease may come to this member, or be given away by it", func(s *state) bool { return s.leaseComes() || s.leaseGoes() }}
+	prepared     = predicate{"what the lease needs is ready, or being got ready", func(s *state) bool {
+		return s.preparedFor == s.movedTTL() && s.now < s.preparedAt.Add(s.preparedFor/4)
 	}}
 	viewOld = predicate{"the last full look is older than loop_wait", func(s *state) bool {
 		return s.now >= s.viewAt.Add(s.settings.LoopWait) && (s.readAt == 0 || s.now >= s.readAt.Add(readPause))
@@ -163,6 +169,11 @@ var (
 	arm = act{"arm_guard", func(e *Engine) {
 		e.issue(events.ArmGuard{Deadline: e.s.fenceAt()}, guardTimeout)
 	}}
+	prepareLease = act{"prepare_lease", func(e *Engine) {
+		s := &e.s
+		s.preparedFor, s.preparedAt = s.movedTTL(), s.now
+		e.issue(events.PrepareLease{TTL: s.preparedFor}, s.renewTimeout())
+	}}
 	readDCS = act{"read_dcs", func(e *Engine) {
 		e.s.floor, e.s.readAt = e.s.view.Revision, e.s.now
 		e.issue(events.ReadDCS{}, e.s.dcsTimeout())
@@ -243,6 +254,9 @@ func holds(when []predicate, s *state) bool {
 const (
 	memberEvery = time.Second // positions are published at most this often
 	memberPause = 50 * time.Millisecond
+	// memberRest is how long a record waits while the lease changes hands: writers wait for the store's writes of that
+	// moment, and records would queue before them.
+	memberRest  = 500 * time.Millisecond
 	readPause   = time.Second // between two looks of which the first failed
 	statusEvery = time.Second
 )
@@ -256,7 +270,52 @@ func (s *state) memberDue() bool {
 	if p.member == "" || s.now >= p.memberAt.Add(min(s.settings.LoopWait, s.ttl()/3)) {
 		return true
 	}
-	return p.shape != s.shape()
+	now := s.shape()
+	if s.leaseMoves() && s.now < s.lifeSince.Add(memberRest) {
+		return false
+	}
+	if s.now < s.replicationSince.Add(memberRest) { // a lost stream is news only if it stays lost
+		now.replication = p.shape.replication
+	}
+	return p.shape != now
+}
+
+// leaseGoes tells that this member, which holds the lease, will name a successor.
+func (s *state) leaseGoes() bool {
+	return s.lease.held && s.leaseEffect() == nil && (s.life == Switching || s.life == Demoting && s.demotion.handOver)
+}
+
+// leaseComes tells that this member, which does not hold the lease, may be about to take it: an operator named it, or it is asking
+// its peers because nobody leads.
+func (s *state) leaseComes() bool {
+	if s.lease.held || s.leaseEffect() != nil || s.life != Following || !s.member.Tags.MayLead() {
+		return false
+	}
+	return s.view.Failover.Candidate == s.self() && s.leader() != "" && s.view.Failover.ScheduledAt == "" || s.ask.effect != 0 && s.leader() == ""
+}
+
+// movedTTL is for how long the lease is taken, or handed over.
+func (s *state) movedTTL() time.Duration {
+	if s.lease.held {
+		return s.handOverTTL()
+	}
+	return s.ttl()
+}
+
+// handOverTTL is how long a successor may take to claim the lease.
+func (s *state) handOverTTL() time.Duration { return max(events.MinTTL, s.member.MinTTL) }
+
+// leaseMoves tells that this member is giving the lease away or has just done so, or is about to have it and to promote.
+func (s *state) leaseMoves() bool {
+	switch s.life {
+	case Switching, Yielding, Campaigning, Promoting:
+		return true
+	case Demoting:
+		return s.demotion.handOver
+	case Stopped:
+		return s.gaveUp != 0 && s.lastLead == s.self()
+	}
+	return false
 }
 
 // historyMissing tells that the cluster's history does not end where this timeline begins.

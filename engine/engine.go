@@ -19,7 +19,8 @@ type Engine struct {
 
 // Options of an engine.
 type Options struct {
-	// HashStates puts a hash of the folded state into every decision, for the event log and its replay.
+	// HashStates puts a hash of the folded state into every decision that changes something, and into some of the others,
+	// for the event log and its replay.
 	HashStates bool
 }
 
@@ -30,6 +31,10 @@ func New(o Options) *Engine {
 	e.s.settings = events.DefaultSettings()
 	return e
 }
+
+// hashEvery is the number of inputs of which at least one is followed by a hash of the state, though it changed nothing: a
+// hash costs more than all else in such a step.
+const hashEvery = 16
 
 // settleMax bounds how many rows one input may fire: more would be a cycle in the table.
 const settleMax = 12
@@ -51,7 +56,7 @@ func (e *Engine) Step(in events.Input) events.Decision {
 	}
 	e.out.To, e.out.Rule = s.life, s.rule
 	e.out.WakeAt = e.wakeAt()
-	if e.hash {
+	if e.hash && (e.out.Changed() || in.Seq%hashEvery == 0) {
 		e.out.StateHash = s.hash()
 	}
 	return e.out
@@ -211,6 +216,7 @@ func (e *Engine) wakeAt() events.Instant {
 	sooner(s.campaign)
 	sooner(s.ask.until)
 	sooner(s.ask.at.Add(askEvery))
+	sooner(s.lastLeadChange.Add(promotePatience))
 	sooner(s.lastLeadChange.Add(successorPatience))
 	sooner(s.streamed.Add(streamPatience))
 	sooner(s.lifeSince.Add(catchUpPatience))
@@ -218,6 +224,10 @@ func (e *Engine) wakeAt() events.Instant {
 	sooner(s.lastLeadChange.Add(s.settings.LoopWait))
 	sooner(s.published.memberAt.Add(memberEvery))
 	sooner(s.published.memberAt.Add(memberPause))
+	if s.leaseMoves() {
+		sooner(s.lifeSince.Add(memberRest))
+	}
+	sooner(s.replicationSince.Add(memberRest))
 	sooner(s.published.clearedAt.Add(s.settings.LoopWait))
 	sooner(s.viewAt.Add(s.settings.LoopWait))
 	sooner(s.readAt.Add(readPause))

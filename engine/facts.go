@@ -38,6 +38,7 @@ var facts = []fact{
 	{"lease left", func(s *state) string { return seconds(s.lease.until.Sub(s.now)) }},
 	{"dcs", func(s *state) string { return orUnknown(s.dcsReason, "no answer") }},
 	{"dcs silent", func(s *state) string { return seconds(s.now.Sub(s.dcsSeen)) }},
+	{"rewind error", func(s *state) string { return orUnknown(s.rewinds.err, "no error") }},
 	{"error", func(s *state) string { return orUnknown(s.lastError, "no error") }},
 	{"retry in", func(s *state) string { return seconds(s.restUntil.Sub(s.now)) }},
 	{"progress", func(s *state) string { return orUnknown(s.progress, "no word yet") }},

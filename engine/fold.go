@@ -265,6 +265,9 @@ func (s *state) foldObservation(o events.Observation) {
 	} else if s.pg.Running && !s.exited {
 		s.markExit(true)
 	}
+	if s.pg.Server.ReplicationState != o.Server.ReplicationState {
+		s.replicationSince = s.now
+	}
 	s.pg, s.pgKnown, s.pgAt = o, true, s.now
 	if s.primary() {
 		s.diverged = divergence{} // it writes WAL of its own
@@ -342,6 +345,10 @@ func (s *state) foldFinished(f events.EffectFinished) {
 		} else if !flight.cancelled {
 			s.lastError = fmt.Sprintf("%s %s: %s", kind, f.Outcome, f.Error)
 			s.rest()
+			if kind == events.ActRewind {
+				s.rewinds.doubted, s.rewinds.err = true, f.Error
+				s.diverged = divergence{} // compared anew, which tells whether the leader can still be reached
+			}
 		}
 	}
 	if f.Outcome == events.Done {
@@ -370,10 +377,15 @@ func (s *state) foldDone(a events.Action, r events.Result) {
 	case events.Follow:
 		s.upstream, s.streamed = a.From, s.now
 	case events.Clone:
+		s.rewinds = rewinds{}
 		s.diverged = divergence{known: true, leader: a.From.Name, at: s.now}
 	case events.CheckDivergence:
+		if s.rewinds.doubted {
+			s.rewinds.failed, s.rewinds.doubted = s.rewinds.failed+1, false
+		}
 		s.diverged = divergence{known: true, found: r.Divergence == events.DivergenceFound, leader: a.Leader.Name, at: s.now}
 	case events.Rewind:
+		s.rewinds = rewinds{}
 		s.diverged = divergence{known: true, leader: a.From.Name, at: s.now}
 	case events.CrashRecover:
 		s.diverged = divergence{}
@@ -406,6 +418,8 @@ func (s *state) foldNotDone(a events.Action, f events.EffectFinished) {
 		case a.Key == events.KeyStatus:
 			s.published.status = ""
 		}
+	case events.CheckDivergence:
+		s.rewinds.doubted = false
 	case events.StartPostgres, events.Follow:
 		s.upstream = events.Upstream{} // it may have come into force or not
 	case events.RestartPostgres:

@@ -66,6 +66,7 @@ var (
 
 	sourceReady   = predicate{"the leader can be copied from", func(s *state) bool { return s.cloneSource() != nil }}
 	upstreamReady = predicate{"the leader runs as a primary", func(s *state) bool { return s.leaderIsPrimary() }}
+	leaderLate    = predicate{"the leader had a second to become a primary", func(s *state) bool { return s.now >= s.lastLeadChange.Add(promotePatience) }}
 	upstreamWrong = predicate{"another upstream is to be followed", func(s *state) bool {
 		return s.wantedUpstream().ConnURL != "" && s.wantedUpstream() != s.upstream
 	}}
@@ -77,7 +78,7 @@ var (
 		return s.diverged.known && s.diverged.found && s.diverged.leader == s.leader()
 	}}
 	canRewind     = predicate{"pg_rewind is allowed and possible", func(s *state) bool { return s.settings.UsePgRewind && s.pg.Control.CanRewind }}
-	rewindFails   = predicate{"pg_rewind failed three times", func(s *state) bool { return s.failures >= 3 }}
+	rewindFails   = predicate{"pg_rewind failed three times", func(s *state) bool { return s.rewinds.failed >= 3 }}
 	mayDiscard    = predicate{"diverged data may be discarded", func(s *state) bool { return s.settings.RemoveDataDirectoryOnDivergence }}
 	mayDiscardBad = predicate{"data that could not be rewound may be discarded", func(s *state) bool {
 		return s.settings.RemoveDataDirectoryOnRewindFailure || s.settings.RemoveDataDirectoryOnDivergence
@@ -107,7 +108,9 @@ const (
 	guardOff       = "off"
 	guardPatience  = 5 * time.Second
 	streamPatience = 3 * time.Second
-	adoptPatience  = 2 * time.Second
+	// promotePatience is how long a replica waits with its connection to a new leader, which a promotion would end at once.
+	promotePatience = time.Second
+	adoptPatience   = 2 * time.Second
 )
 
 // openPatience is how long a start as a primary may take. A primary_start_timeout of 0 says what to do after a

@@ -194,7 +194,7 @@ var (
 var yieldingRules = []row{
 	{ID: "YI-05", In: Yielding, When: all(not(leaseHeld), shutdownAsked), To: Stopping, Why: "the lease is given away"},
 	{ID: "YI-06", In: Yielding, When: all(not(leaseHeld)), To: Stopped, Why: "the lease is given away"},
-	{ID: "YI-10", In: Yielding, When: all(not(asked)), Then: askPeers, Why: "asking who can take over"},
+	{ID: "YI-10", In: Yielding, When: all(not(asked)), Then: askSuccessor, Why: "asking who can take over"},
 	{ID: "YI-15", In: Yielding, When: all(not(leaseOpIdle)), Why: "waiting for the DCS to answer about the lease"},
 	{ID: "YI-20", In: Yielding, When: all(successorFirst), Then: handOver,
 		Why: "handing the lease over to {successor}: {peers}"},

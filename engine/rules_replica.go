@@ -43,7 +43,7 @@ var followingRules = []row{
 		Why: "stood back a moment ago: {peers}"},
 	{ID: "FL-30", In: Following, When: all(leaseFree, idle, leaseOpIdle), Then: askPeers, To: Campaigning,
 		Why: "nobody holds the lease: asking the other members"},
-	{ID: "FL-40", In: Following, When: all(leaderOther, isReplica, idle, rested, upstreamWrong), Then: follow,
+	{ID: "FL-40", In: Following, When: all(leaderOther, isReplica, idle, rested, upstreamWrong, either(upstreamReady, leaderLate)), Then: follow,
 		Why: "following {leader}"},
 	{ID: "FL-44", In: Following, When: all(leaderOther, dcsUp, looked, isReplica, idle, rested, upstreamReady, notStreaming, either(unchecked, checkedLongAgo)),
 		Then: compare,

@@ -50,7 +50,8 @@ type state struct {
 
 	flight     []inFlight
 	nextEffect uint64
-	failures   int            // lifecycle effects that failed in a row
+	failures   int // lifecycle effects that failed in a row
+	rewinds    rewinds
 	restUntil  events.Instant // no new lifecycle effect before
 	lastError  string         // of the last failed lifecycle effect
 	acted      events.Instant // when the last lifecycle effect ended
@@ -93,10 +94,15 @@ type state struct {
 
 	life      events.LifecycleState
 	lifeSince events.Instant
-	rule      events.RuleID
-	why       string
-	refusals  []events.Refusal
-	recent    []Decided
+	// preparedFor is the ttl of the lease that the store was last told to get ready, and preparedAt when.
+	preparedFor time.Duration
+	preparedAt  events.Instant
+	// replicationSince is when the state of the stream from the upstream changed last.
+	replicationSince events.Instant
+	rule             events.RuleID
+	why              string
+	refusals         []events.Refusal
+	recent           []Decided
 }
 
 // lease is this member's own lease.
@@ -141,6 +147,14 @@ type divergence struct {
 	found  bool
 	leader string
 	at     events.Instant // when they were compared
+}
+
+// rewinds counts the attempts at pg_rewind that failed here. One after which the leader cannot be asked does not count: it may have
+// failed for that.
+type rewinds struct {
+	failed  int
+	doubted bool   // the last one failed, and the leader was not asked since
+	err     string // of the last one
 }
 
 // demotion is why and how PostgreSQL is being stopped, and what comes after.

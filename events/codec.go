@@ -65,7 +65,7 @@ var factDecoders = map[FactKind]func([]byte) (Fact, error){
 
 var actionDecoders = map[ActionKind]func([]byte) (Action, error){
 	ActAcquireLease: asAction[AcquireLease], ActRenewLease: asAction[RenewLease], ActReleaseLease: asAction[ReleaseLease],
-	ActHandOverLease: asAction[HandOverLease], ActPutKey: asAction[PutKey], ActDeleteKey: asAction[DeleteKey],
+	ActHandOverLease: asAction[HandOverLease], ActPrepareLease: asAction[PrepareLease], ActPutKey: asAction[PutKey], ActDeleteKey: asAction[DeleteKey],
 	ActPutMember: asAction[PutMember], ActReadDCS: asAction[ReadDCS], ActBootstrap: asAction[Bootstrap],
 	ActClone: asAction[Clone], ActStartPostgres: asAction[StartPostgres], ActStopPostgres: asAction[StopPostgres],
 	ActRestartPostgres: asAction[RestartPostgres], ActPromote: asAction[Promote], ActFollow: asAction[Follow],

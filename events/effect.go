@@ -31,6 +31,7 @@ const (
 	ActRenewLease      ActionKind = "renew_lease"
 	ActReleaseLease    ActionKind = "release_lease"
 	ActHandOverLease   ActionKind = "hand_over_lease"
+	ActPrepareLease    ActionKind = "prepare_lease"
 	ActPutKey          ActionKind = "put_key"
 	ActDeleteKey       ActionKind = "delete_key"
 	ActPutMember       ActionKind = "put_member"
@@ -78,6 +79,12 @@ type HandOverLease struct {
 	TTL time.Duration `json:"ttl"`
 }
 
+// PrepareLease tells the store that a lease with TTL is about to be acquired or handed over, so that it can do ahead what nobody
+// else can see.
+type PrepareLease struct {
+	TTL time.Duration `json:"ttl"`
+}
+
 // Any as PutKey.Expect or DeleteKey.Expect makes the write unconditional.
 const Any = -1
 
@@ -103,8 +110,8 @@ type PutMember struct {
 // ReadDCS asks for a fresh, linearizable snapshot.
 type ReadDCS struct{}
 
-// Bootstrap creates a new database cluster in an empty data directory and leaves it running as a primary
-// that is closed to everybody but the agent until the lease is held.
+// Bootstrap creates a new database cluster in an empty data directory and leaves it stopped: it is started as a primary when the
+// lease is held.
 type Bootstrap struct{}
 
 // Upstream is whom to clone from, rewind from or follow.
@@ -230,6 +237,7 @@ func (AcquireLease) ActionKind() ActionKind    { return ActAcquireLease }
 func (RenewLease) ActionKind() ActionKind      { return ActRenewLease }
 func (ReleaseLease) ActionKind() ActionKind    { return ActReleaseLease }
 func (HandOverLease) ActionKind() ActionKind   { return ActHandOverLease }
+func (PrepareLease) ActionKind() ActionKind    { return ActPrepareLease }
 func (PutKey) ActionKind() ActionKind          { return ActPutKey }
 func (DeleteKey) ActionKind() ActionKind       { return ActDeleteKey }
 func (PutMember) ActionKind() ActionKind       { return ActPutMember }

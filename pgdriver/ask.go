@@ -23,6 +23,8 @@ type asker struct {
 
 func (d *Driver) newAsker() *asker { return &asker{d: d, query: monitoringQuery(d.version)} }
 
+var errStopping = errors.New("it is being stopped")
+
 // pendingEvery is how many looks pass between two questions for parameters that wait for a restart.
 const pendingEvery = 10
 
@@ -87,14 +89,22 @@ func (a *asker) ask(ctx context.Context, pid int, at pidFile) sqlLook {
 	for range 2 {
 		if a.monitor.conn == nil || a.monitor.conn.IsClosed() {
 			a.pendingIn = 0
+			if a.d.stopping.Load() {
+				err = errStopping // it would start a process only to refuse, while it is waited for
+				break
+			}
 			var conn *pgconn.PgConn
 			if conn, err = a.d.connectLocal(ctx, at); err != nil {
+				break
+			}
+			if err = prepareMonitor(ctx, conn, a.query); err != nil {
+				closeConn(conn)
 				break
 			}
 			a.monitor = held{conn, pid}
 		}
 		var fixed map[string]string
-		if look.server, fixed, err = observeServer(ctx, a.monitor.conn, a.query); err == nil {
+		if look.server, fixed, err = serverOf(a.monitor.conn.ExecPrepared(ctx, monitorStatement, nil, nil, nil).Read()); err == nil {
 			if err = a.keepPending(ctx); err != nil {
 				continue
 			}

@@ -52,7 +52,7 @@ type localEnd struct {
 // reads, and never keeps a Stop waiting.
 func (d *Driver) CheckDivergence(ctx context.Context, leader events.Upstream, _ func(string)) (events.Result, error) {
 	end, err := d.localEnd(ctx)
-	if err != nil {
+	if err != nil && !d.halfRewound() { // in which case the end does not matter
 		return events.Result{}, fmt.Errorf("check divergence: %w", err)
 	}
 	found, err := d.compareWith(ctx, leader, end)
@@ -98,7 +98,7 @@ func (d *Driver) runningEnd(ctx context.Context) (localEnd, error) {
 		return localEnd{}, err
 	}
 	defer giveBack()
-	s, _, err := observeServer(ctx, conn, monitoringQuery(d.version))
+	s, _, err := serverOf(conn.ExecParams(ctx, monitoringQuery(d.version), nil, nil, nil, nil).Read())
 	if err != nil {
 		return localEnd{}, err
 	}
@@ -134,6 +134,8 @@ func (d *Driver) compareWith(ctx context.Context, leader events.Upstream, end lo
 		return false, fmt.Errorf("%w: %s here, %s there", ErrSystemID, c.systemID(), sys.id)
 	}
 	switch {
+	case d.halfRewound():
+		return true, nil // it is of two histories, and only another rewind can use it
 	case end.timeline > sys.timeline:
 		return true, nil
 	case end.timeline == sys.timeline && max(end.at, end.recordEnd) > sys.flushed:

@@ -35,6 +35,8 @@ type Driver struct {
 
 	lifecycle chan struct{} // holds a token while an effect changes the data directory or the server
 	private   atomic.Bool   // a server that runs now is a tool of an effect, not the member's
+	// stopping tells that the server was told to stop: nothing connects to it any more.
+	stopping atomic.Bool
 
 	launching sync.Mutex // held while a postmaster is started and made known
 	launched  *process   // the last postmaster that Start started, guarded by launching

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	promotePoll = 3 * time.Millisecond
+	promotePoll = 10 * time.Millisecond
 	// promoteNudge is the time between two pushes. A promotion that meets the death of the WAL receiver is noted, and
 	// then slept upon for wal_retrieve_retry_interval. The promote file is gone by then, so that asking again
 	// does nothing; but a reload wakes the sleeper.

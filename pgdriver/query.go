@@ -96,16 +96,25 @@ type slotRow struct {
 	LSN      string `json:"lsn"`
 }
 
-// observeServer asks the monitoring query and returns the answer with the fixed parameters in force.
-func observeServer(ctx context.Context, conn *pgconn.PgConn, query string) (events.Server, map[string]string, error) {
-	rs, err := ask(ctx, conn, query)
-	if err != nil {
-		return events.Server{}, nil, fmt.Errorf("monitoring query: %w", err)
+const monitorStatement = "regent_monitor"
+
+// prepareMonitor makes the monitoring query known on a connection: to parse and plan it takes several times what its execution does.
+func prepareMonitor(ctx context.Context, conn *pgconn.PgConn, query string) error {
+	if _, err := conn.Prepare(ctx, monitorStatement, query, nil); err != nil {
+		return fmt.Errorf("prepare the monitoring query: %w", err)
 	}
-	if len(rs) != 1 || len(rs[0].Rows) != 1 || len(rs[0].Rows[0]) != 17 {
+	return nil
+}
+
+// serverOf reads the answer to the monitoring query, with the fixed parameters in force.
+func serverOf(r *pgconn.Result) (events.Server, map[string]string, error) {
+	if r.Err != nil {
+		return events.Server{}, nil, fmt.Errorf("monitoring query: %w", r.Err)
+	}
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 17 {
 		return events.Server{}, nil, fmt.Errorf("monitoring query: an answer of unexpected shape")
 	}
-	row := rowReader{row: rs[0].Rows[0]}
+	row := rowReader{row: r.Rows[0]}
 	s := events.Server{InRecovery: row.text() == "1", Timeline: events.Timeline(row.number()), FlushLSN: row.lsn(),
 		ReceivedLSN: row.lsn(), ReplayedLSN: row.lsn(), ReplayedAt: row.text(), ReplayPaused: row.text() == "1"}
 	status, host, port := row.text(), row.text(), row.text()

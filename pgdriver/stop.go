@@ -40,38 +40,48 @@ func (d *Driver) stop(ctx context.Context, a events.StopPostgres, progress func(
 			return events.Result{}, err
 		}
 	}
+	defer d.hurryUp()
 	sweepCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killGrace)
 	defer cancel()
+	if a.Mode == events.StopFast {
+		if end := d.ending(sweepCtx); end.clean {
+			return events.Result{ShutdownLSN: end.lsn}, nil
+		}
+	}
 	sig := syscall.SIGQUIT
 	if a.Mode == events.StopKill || ctx.Err() != nil {
 		sig = syscall.SIGKILL
 	}
-	if err := d.sweep(sweepCtx, sig, bootTicks()); err != nil {
-		return events.Result{}, err
-	}
-	d.hurryUp()
-	if a.Mode != events.StopFast {
-		return events.Result{}, nil
-	}
-	return events.Result{ShutdownLSN: d.shutdownLSN(sweepCtx)}, nil
+	return events.Result{}, d.sweep(sweepCtx, sig, bootTicks())
 }
 
-// shutdownLSN is where a primary that was shut down cleanly ended, zero if that is not known. The read is on
-// a goroutine of its own, which ends when the disk answers: nobody can wait for it longer than that.
-func (d *Driver) shutdownLSN(ctx context.Context) events.LSN {
-	found := make(chan events.LSN, 1)
+// ending is how a server ended, as pg_control tells. It was clean if its last act was the shutdown checkpoint: before
+// that the postmaster waits for the end of every process that could write.
+type ending struct {
+	clean bool
+	lsn   events.LSN // of a primary's shutdown checkpoint
+}
+
+// ending reads pg_control after the end of a postmaster. The read is on a goroutine of its own, which ends when the disk
+// answers: nobody waits for it longer than ctx lasts.
+func (d *Driver) ending(ctx context.Context) ending {
+	found := make(chan ending, 1)
 	go func() {
 		c, err := readControl(d.dataDir)
-		if err != nil || c.State != "shut down" {
-			c.Checkpoint = 0 // stopped all the same
+		switch {
+		case err != nil: // as one that was not clean
+			found <- ending{}
+		case c.State == "shut down":
+			found <- ending{clean: true, lsn: c.Checkpoint}
+		default:
+			found <- ending{clean: c.State == "shut down in recovery"}
 		}
-		found <- c.Checkpoint
 	}()
 	select {
-	case lsn := <-found:
-		return lsn
+	case end := <-found:
+		return end
 	case <-ctx.Done():
-		return 0
+		return ending{}
 	}
 }
 
@@ -102,6 +112,8 @@ func (d *Driver) stopPostmaster(ctx context.Context, p *process, a events.StopPo
 	if !ok {
 		return fmt.Errorf("stop postgresql: unknown mode %q", a.Mode)
 	}
+	d.stopping.Store(true)
+	defer d.stopping.Store(false)
 	if err := p.signal(sig); err != nil {
 		return fmt.Errorf("stop postgresql: %w", err)
 	}

@@ -86,7 +86,8 @@ func (d *Driver) startWatch(ctx context.Context, children *sync.WaitGroup, proc 
 	})
 }
 
-// ended tells that a postmaster is dead, makes its children follow, and tells that.
+// ended tells that a postmaster is dead, makes its children follow, and tells that. After a clean end there is none that
+// could write, which is told before the search for others.
 func (d *Driver) ended(ctx context.Context, proc *process) {
 	born := bootTicks()
 	p := &d.probe
@@ -97,6 +98,13 @@ func (d *Driver) ended(ctx context.Context, proc *process) {
 	p.mu.Unlock()
 	d.emit(events.PostgresExited{PID: proc.pid})
 	poke(p.changed)
+	gone := events.PostgresExited{PID: proc.pid, Gone: true}
+	looking, cancel := context.WithTimeout(ctx, quitGrace)
+	clean := d.ending(looking).clean
+	cancel()
+	if clean {
+		d.emit(gone)
+	}
 	for {
 		err := d.sweep(ctx, syscall.SIGQUIT, born)
 		if err == nil {
@@ -112,7 +120,9 @@ func (d *Driver) ended(ctx context.Context, proc *process) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	d.emit(events.PostgresExited{PID: proc.pid, Gone: true})
+	if !clean {
+		d.emit(gone)
+	}
 	d.Poke()
 }
 

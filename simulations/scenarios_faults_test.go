@@ -333,3 +333,39 @@ func TestStartThatIsGivenUpIsStopped(t *testing.T) {
 		return w
 	})
 }
+
+// A rewind whose source dies says nothing about the data here: it is tried again when the source is back, for as long as that takes,
+// and the member neither discards its data nor asks for a person.
+func TestRewindWhoseSourceDiesIsTriedAgain(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, `{"ttl":5,"loop_wait":1,"retry_timeout":1,"postgresql":{"use_pg_rewind":true,"remove_data_directory_on_rewind_failure":true}}`)
+		old := w.Leader()
+		for _, m := range others(w) {
+			m.isolated = true
+		}
+		w.Run(time.Second)
+		old.KillAll()
+		for _, m := range w.members {
+			m.isolated = false
+		}
+		within(t, w, 20*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
+		for range 5 {
+			old.isolated = false
+			if old.engine.State() != engine.Rewinding {
+				if !old.alive {
+					old.Boot()
+				}
+				within(t, w, 30*time.Second, "a rewind", func() bool { return old.engine.State() == engine.Rewinding })
+			}
+			old.isolated = true // from its source, in the middle of it
+			within(t, w, 20*time.Second, "the end of the attempt", func() bool { return old.engine.State() != engine.Rewinding })
+			w.Run(3 * time.Second)
+			if s := old.engine.State(); s == engine.Stranded || s == engine.Cloning {
+				t.Fatalf("a source that cannot be reached was taken for data that cannot be rewound\n%s", picture(w))
+			}
+		}
+		old.isolated = false
+		within(t, w, 30*time.Second, "a healthy cluster again", w.Healthy)
+		return w
+	})
+}

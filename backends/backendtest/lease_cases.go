@@ -24,6 +24,9 @@ var leaseCases = []Case{
 	{Name: "C7_release_touches_only_its_own", run: releaseTouchesOnlyItsOwn},
 	{Name: "C7_handover_is_claimed", run: handoverClaimed},
 	{Name: "C7_handover_ends_unless_claimed", run: handoverEnds},
+	{Name: "C13_prepare_is_seen_by_nobody", run: prepareIsSeenByNobody},
+	{Name: "C13_prepared_lease_ends_in_time", run: preparedLeaseEndsInTime},
+	{Name: "C13_prepared_handover_is_claimed", run: preparedHandover},
 	{Name: "C12_writes_do_not_delay_renewals", run: writesDoNotDelayRenewals},
 }
 
@@ -386,4 +389,67 @@ func writesDoNotDelayRenewals(e *env) {
 		e.Error("the lease was lost beside writes")
 	}
 	e.Logf("worst renewal beside 8 writers of 8 kB: %v", worst)
+}
+
+// prepareIsSeenByNobody prepares twice on one member: others see nothing and are not kept from anything.
+func prepareIsSeenByNobody(e *env) {
+	a, b := e.open("n1"), e.open("n2")
+	before := len(e.snapshot(b))
+	e.must("prepare", a.Prepare(e.ctx(), e.h.TTL))
+	e.must("prepare again", a.Prepare(e.ctx(), e.h.TTL))
+	if n := len(e.snapshot(b)); n != before {
+		e.Fatalf("%d keys after a prepare, %d before", n, before)
+	}
+	l := e.acquire(b, 0)
+	_, err := a.Acquire(e.ctx(), 0, e.h.TTL)
+	e.conflict("prepared acquire while another member leads", err)
+	e.renew(b, l.Epoch, e.h.TTL)
+	e.must("release", b.Release(e.ctx(), l.Epoch))
+	if next := e.acquire(a, 0); next.Epoch <= l.Epoch {
+		e.Errorf("epoch %d after %d", next.Epoch, l.Epoch)
+	}
+}
+
+// preparedLeaseEndsInTime acquires with what was prepared, at once and too late, and checks the end of both leases (C4).
+func preparedLeaseEndsInTime(e *env) {
+	a := e.open("n1")
+	for _, age := range []time.Duration{0, e.h.TTL / 2} {
+		w := e.watch(e.open("n2"))
+		e.must("prepare", a.Prepare(e.ctx(), e.h.TTL))
+		ripe := e.h.Now().Add(age)
+		e.poll(e.h.TTL, "the age of what was prepared", func() bool { return e.h.Now() >= ripe })
+		asked := e.h.Now()
+		l := e.acquire(a, 0)
+		if l.SentAt < asked.Add(-l.TTL/4) {
+			e.Errorf("a lease was used that is %v old, of a ttl of %v", asked.Sub(l.SentAt), l.TTL)
+		}
+		e.poll(e.h.Prompt, "the leader key", func() bool { return !w.gone("leader") })
+		e.ends(w, l)
+	}
+	e.must("prepare", a.Prepare(e.ctx(), e.h.TTL))
+	l := e.acquire(a, 0)
+	l = e.renew(a, l.Epoch, e.h.TTL)
+	e.must("release", a.Release(e.ctx(), l.Epoch))
+}
+
+// preparedHandover prepares both sides of a handover.
+func preparedHandover(e *env) {
+	a, b := e.open("n1"), e.open("n2")
+	w := e.watch(b)
+	l := e.acquire(a, 0)
+	e.must("prepare the handover", a.Prepare(e.ctx(), e.h.TTL))
+	e.must("prepare the claim", b.Prepare(e.ctx(), e.h.TTL))
+	e.must("handover", a.HandOver(e.ctx(), l.Epoch, "n2", e.h.TTL))
+	e.poll(e.h.Prompt, "the successor's name", func() bool { kv, _ := w.get("leader"); return kv.Value == "n2" })
+	kv, _ := w.get("leader")
+	next := e.acquire(b, kv.Revision)
+	for end := e.h.Now().Add(e.h.TTL + e.h.Lateness + e.h.TTL/2); e.h.Now() < end; {
+		next = e.renew(b, next.Epoch, e.h.TTL)
+		pause := e.h.Now().Add(e.h.TTL / 4)
+		e.poll(e.h.TTL, "a quarter of the ttl", func() bool { return e.h.Now() >= pause })
+	}
+	if n := w.deleted("leader"); n > 0 {
+		e.Fatalf("the leader key went %d times between handover and claim, or after it", n)
+	}
+	e.ends(w, next)
 }

@@ -57,6 +57,9 @@ func (s *Store) Acquire(ctx context.Context, expect uint64, ttl time.Duration) (
 	return granted, nil
 }
 
+// Prepare has nothing to do (C13): a lease is one message.
+func (s *Store) Prepare(context.Context, time.Duration) error { return nil }
+
 // giveBack undoes an acquisition whose epoch does not grow.
 func (s *Store) giveBack(ctx context.Context, op string, h *held, before uint64) error {
 	cause := fmt.Errorf("revision %d was seen before, the bucket now gives %d: it was recreated or restored with old sequences", before, h.epoch)

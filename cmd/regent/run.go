@@ -34,17 +34,13 @@ paused cluster PostgreSQL is left running. SIGHUP reads the configuration again.
 
 // boundMemory keeps the agent small beside a PostgreSQL that wants the memory. GOGC and GOMAXPROCS of the environment win.
 //
-// The live heap is about 3 MB, so that little headroom still means a few collections a minute; the embedded store
-// makes more garbage and gets more of it. Each processor of the runtime has caches of its own (2 MB in all for 32 idle ones),
-// and four let the loop go on beside a collection and a burst of work. There is no memory limit, for near it the
-// collector would take time from the loop; and nothing is given back after the start, for under strict accounting
-// (vm.overcommit_memory=2) memory that was released may not be had again when it is needed.
-func boundMemory(cfg *config.Config) {
-	const processors = 4
-	headroomPercent := 30
-	if cfg.Embedded != nil {
-		headroomPercent = 50
-	}
+// The live heap is about 3 MB. Twice as much is headroom: with less, the burst of work of a switchover meant a collection
+// every few milliseconds, at the moment when writers wait. Each processor of the runtime has caches of its own (2 MB in
+// all for 32 idle ones), and four let the loop go on beside a collection and a burst of work. There is no memory limit, for
+// near it the collector would take time from the loop; and nothing is given back after the start, for under strict
+// accounting (vm.overcommit_memory=2) memory that was released may not be had again when it is needed.
+func boundMemory() {
+	const processors, headroomPercent = 4, 200
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(headroomPercent)
 	}
@@ -58,7 +54,7 @@ func runAgent(path string) error {
 	if err != nil {
 		return err
 	}
-	boundMemory(cfg)
+	boundMemory()
 	log, err := newLogger(cfg.Log)
 	if err != nil {
 		return err

@@ -63,7 +63,8 @@ func TestRecordThenPublishThenAct(t *testing.T) {
 	})
 }
 
-func TestReversibleEffectsDoNotWaitForTheDisk(t *testing.T) {
+// What can be undone does not wait for the disk, and the lease only makes it begin; a promotion waits for its budget.
+func TestOnlyIrreversibleEffectsWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.syncing = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
@@ -75,18 +76,22 @@ func TestReversibleEffectsDoNotWaitForTheDisk(t *testing.T) {
 			t.Fatalf("took %v: %s", d, r.log())
 		}
 		r.post(leaderGone(11))
-		if _, err := r.Wait(t.Context(), func(s *engine.Status) bool { return s.State == engine.Campaigning || s.Role == "" }); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(4999 * time.Microsecond)
 		synctest.Wait()
-		if len(r.saw(events.ActAcquireLease)) != 0 {
-			t.Fatal("the lease was asked for before the log had its chance")
+		asked := r.saw(events.ActAcquireLease)
+		if d := time.Since(begin); d != 0 || len(asked) != 1 || !slices.Contains(r.log(), "sync") {
+			t.Fatalf("took %v, want the log to be told to sync, and the lease to be asked for at once: %s", d, r.log())
+		}
+		r.post(events.LeaseOutcome{Effect: asked[0].ID, Op: events.LeaseAcquire, Outcome: events.Done, Epoch: 12, SentAt: r.now(), TTL: 30 * time.Second},
+			events.DCSChange{KeyValue: events.KeyValue{Key: events.KeyLeader, Value: "n1", Revision: 12}})
+		time.Sleep(1999 * time.Microsecond)
+		synctest.Wait()
+		if len(r.saw(events.ActPromote)) != 0 {
+			t.Fatal("the promotion was begun before the log had its chance")
 		}
 		time.Sleep(time.Microsecond)
 		synctest.Wait()
-		if len(r.saw(events.ActAcquireLease)) != 1 {
-			t.Fatalf("the lease was not asked for after the budget: %s", r.log())
+		if len(r.saw(events.ActPromote)) != 1 {
+			t.Fatalf("no promotion after the budget, in %s: %s", r.Status().State, r.log())
 		}
 	})
 }

@@ -35,7 +35,7 @@ type Config struct {
 	Executor Executor
 	Now      func() events.Instant
 	Wall     func() time.Time
-	// SyncBudget bounds the wait for the recorder before an irreversible effect, 5 ms if zero.
+	// SyncBudget bounds the wait for the recorder before an irreversible effect, 2 ms if zero.
 	SyncBudget time.Duration
 	// Observe is told of every step, after it was published and before its effects are handed out. It runs in
 	// the loop, as Executor.Do does: one that waits is a programming error. May be nil.
@@ -66,7 +66,7 @@ const nap = time.Second
 // New builds a runner; Run starts it.
 func New(cfg Config) *Runner {
 	if cfg.SyncBudget == 0 {
-		cfg.SyncBudget = 5 * time.Millisecond
+		cfg.SyncBudget = 2 * time.Millisecond
 	}
 	r := &Runner{cfg: cfg, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	r.status.Store(cfg.Engine.Status())
@@ -144,8 +144,8 @@ func (r *Runner) step(f events.Fact) (events.Exit, bool) {
 	if r.cfg.Observe != nil {
 		r.cfg.Observe(in, &d, s)
 	}
-	if irreversible(d.Effects) {
-		ctx, cancel := context.WithTimeout(context.Background(), r.cfg.SyncBudget)
+	if must, budget := r.syncs(d.Effects); must {
+		ctx, cancel := context.WithTimeout(context.Background(), budget)
 		// The disk is given its chance and no more: what it misses is counted by the recorder.
 		_ = r.cfg.Recorder.Sync(ctx)
 		cancel()
@@ -159,14 +159,17 @@ func (r *Runner) step(f events.Fact) (events.Exit, bool) {
 	return events.Exit{}, false
 }
 
-// irreversible tells whether one of the effects should be on record before it happens.
-func irreversible(effects []events.Effect) bool {
+// syncs tells whether one of the effects should be on record when it happens, and how long it may wait for that. The
+// lease is moved without a wait: the store keeps a record of its own, and until it has moved nobody can write. The
+// sync is begun all the same, so that it is over, as a rule, when the promotion follows.
+func (r *Runner) syncs(effects []events.Effect) (must bool, budget time.Duration) {
 	for i := range effects {
 		switch effects[i].Action.ActionKind() {
-		case events.ActPromote, events.ActStopPostgres, events.ActAcquireLease, events.ActHandOverLease, events.ActReleaseLease,
-			events.ActRewind, events.ActClone, events.ActBootstrap, events.ActCrashRecover:
-			return true
+		case events.ActPromote, events.ActStopPostgres, events.ActRewind, events.ActClone, events.ActBootstrap, events.ActCrashRecover:
+			return true, r.cfg.SyncBudget
+		case events.ActAcquireLease, events.ActHandOverLease, events.ActReleaseLease:
+			must = true
 		}
 	}
-	return false
+	return must, 0
 }

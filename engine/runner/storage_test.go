@@ -117,10 +117,9 @@ func (r *rig) refuse(e events.Effect) {
 	r.Post(answer(e, r.now()))
 }
 
-// With a disk that does not answer, decisions go on: an irreversible one costs the budget and no more, any other
-// costs what it always does; what is missing is counted, and the stall becomes an input.
+// With a disk that does not answer, decisions go on and cost what they always do; what is missing is counted, and the stall becomes an input.
 func TestHungDiskStopsNothing(t *testing.T) {
-	const queue, budget = 64, 5 * time.Millisecond
+	const queue = 64
 	disk := newHangingDisk()
 	dir := t.TempDir()
 	r := newRig(t)
@@ -147,8 +146,8 @@ func TestHungDiskStopsNothing(t *testing.T) {
 	}
 	slices.Sort(waited)
 	t.Logf("the lease was asked for so long after it was decided: %v", waited)
-	if waited[0] < budget || waited[len(waited)/2] > budget+5*time.Millisecond { // the slowest had to wait for a processor
-		t.Errorf("the lease was asked for %v after it was decided, want %v and little more", waited, budget)
+	if waited[len(waited)/2] > 5*time.Millisecond { // the slowest had to wait for a processor
+		t.Errorf("the lease was asked for %v after it was decided: want it at once", waited)
 	}
 	hung := r.timeSteps(400)
 	t.Logf("median of a step: %v with a disk that works, %v with one that hangs", healthy, hung)

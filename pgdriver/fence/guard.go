@@ -20,7 +20,8 @@ const (
 	restPoll   = 400 * time.Millisecond // disarmed; an arming wakes it at once
 	armedPoll  = 200 * time.Millisecond // armed; it also wakes at the deadline itself
 	lookEvery  = 5 * time.Second        // armed: how often it checks that it can see and signal its quarry,
-	lookAgain  = time.Second            // and how often while it sees none
+	lookAgain  = time.Second            // and how often while it sees none;
+	lookFirst  = 250 * time.Millisecond // the first such check comes a moment after the arming, which is when clients wait for a promotion
 	aimAhead   = 200 * time.Millisecond // before the deadline: it looks up whom to kill, so that killing is all that is left to do
 	killPause  = 2 * time.Millisecond   // between passes while processes are left …
 	killPauses = 100                    // … this many times, then
@@ -205,6 +206,8 @@ func (g *guard) step(now events.Instant, seq int64) int64 {
 		g.lookAt = 0
 		p.visible.Store(-1)
 		p.denied.Store(0)
+	case state > 0 && g.lookAt == 0:
+		g.lookAt = now.Add(lookFirst)
 	case state > 0 && now >= g.lookAt:
 		g.look(now)
 	}

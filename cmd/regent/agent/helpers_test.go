@@ -204,6 +204,8 @@ func (s fakeStore) Acquire(ctx context.Context, _ uint64, ttl time.Duration) (ba
 	return l, s.do(ctx, "acquire")
 }
 
+func (s fakeStore) Prepare(ctx context.Context, _ time.Duration) error { return s.do(ctx, "prepare") }
+
 func (s fakeStore) Renew(ctx context.Context, _ uint64, ttl time.Duration) (backends.Lease, error) {
 	l := s.b.lease
 	l.SentAt, l.TTL = s.b.clock(), ttl

@@ -16,6 +16,9 @@ func (x *executor) perform(ctx context.Context, e events.Effect) events.Fact {
 	switch a := e.Action.(type) {
 	case events.AcquireLease, events.RenewLease, events.ReleaseLease, events.HandOverLease:
 		return x.lease(ctx, e)
+	case events.PrepareLease:
+		err := x.store.Prepare(ctx, a.TTL)
+		return x.finished(e, events.Result{}, err, backends.Classify(err))
 	case events.PutKey:
 		return x.putKey(ctx, e, a)
 	case events.DeleteKey:
@@ -128,7 +131,7 @@ func (x *executor) drive(ctx context.Context, action events.Action, progress fun
 func onServer(k events.ActionKind) bool {
 	switch k {
 	case events.ActAcquireLease, events.ActRenewLease, events.ActReleaseLease, events.ActHandOverLease,
-		events.ActPutKey, events.ActDeleteKey, events.ActPutMember, events.ActReadDCS,
+		events.ActPrepareLease, events.ActPutKey, events.ActDeleteKey, events.ActPutMember, events.ActReadDCS,
 		events.ActAskPeers, events.ActArmGuard, events.ActDisarmGuard:
 		return false
 	}
