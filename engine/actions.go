@@ -132,6 +132,7 @@ func demote(cause string, mode events.StopMode, handOver bool) act {
 
 var demoteForSwitch = act{"note the successor", func(e *Engine) {
 	s := &e.s
+	s.comesBack = true
 	s.demotion = demotion{cause: "switchover", mode: events.StopFast, handOver: true, successor: s.view.Failover.Candidate, asked: s.now}
 }}
 

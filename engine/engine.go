@@ -126,6 +126,10 @@ func (e *Engine) enter(to events.LifecycleState) {
 	}
 	old := s.life
 	s.life, s.lifeSince = to, s.now
+	switch to {
+	case Following, Leading, Stranded, Fenced, Cloning, Waiting:
+		s.comesBack = false
+	}
 	if to != Campaigning && to != Switching && !(old == Campaigning && to == Following) {
 		s.ask = ask{}
 	}

@@ -16,7 +16,7 @@ type digest struct {
 	GaveUp     uint64
 	LastLead   string
 	Postgres   events.Observation
-	Exited     [3]bool
+	Exited     [4]bool
 	ExitPID    int
 	Upstream   events.Upstream
 	InFlight   []events.Effect
@@ -41,7 +41,7 @@ func (s *state) hash() uint64 {
 	d := digest{
 		View: s.view, Up: s.dcsUp, Settings: s.settings, GaveUp: s.gaveUp, LastLead: s.lastLead, Postgres: s.pg,
 		Lease:  [5]int64{boolean(s.lease.held), int64(s.lease.epoch), int64(s.lease.until), int64(s.lease.sent), int64(s.lease.tries)},
-		Exited: [3]bool{s.exited, s.gone, s.crashed}, ExitPID: s.exitPID, Upstream: s.upstream,
+		Exited: [4]bool{s.exited, s.gone, s.crashed, s.comesBack}, ExitPID: s.exitPID, Upstream: s.upstream,
 		NextEffect: s.nextEffect, Failures: s.failures*16 + s.rewinds.failed,
 		Times: [18]events.Instant{s.now, s.viewAt, s.dcsSeen, s.acted, s.restUntil, s.campaign, s.opened, s.lifeSince, s.guardGone, s.initSeen,
 			s.readAt, s.launched, s.armFailed, s.armRetry, s.diverged.at, s.published.clearedAt, s.replicationSince, s.preparedAt},

@@ -104,7 +104,7 @@ var states = []stateRow{
 	{State: Yielding, Verb: "yield", From: from(Demoting, Leading),
 		Is:    "PostgreSQL is down and the lease goes to a successor",
 		Owner: "peers and the DCS", Until: "the lease"},
-	{State: Restarting, Verb: "restart", From: from(Following, Leading),
+	{State: Restarting, Verb: "restart", From: from(Following, Leading, Paused),
 		Is:    "PostgreSQL restarts because an operator asked",
 		Owner: "the server", Until: "the effect's deadline"},
 	{State: Fenced, Verb: "fence", From: from(Starting, Waiting, Stopped, Adopting, Promoting, Opening, Leading, Switching, Demoting, Restarting, Following, Joining),

@@ -78,7 +78,9 @@ func (e *Engine) judgeRestart(r events.OperatorRequest) (code int, body string) 
 		r.PostgresVersion != 0 && s.pg.Server.Version >= r.PostgresVersion,
 		r.RestartPending && len(s.pg.Server.PendingRestart) == 0:
 		return 503, "restart conditions are not satisfied"
-	case s.life != Following && s.life != Leading:
+	case s.life == Paused && !s.running():
+		return 503, "PostgreSQL is not running, and the cluster is paused"
+	case s.life != Following && s.life != Leading && s.life != Paused:
 		return 503, string(s.life) + " already in progress"
 	}
 	return 0, ""
@@ -129,7 +131,7 @@ func (e *Engine) orderOverdue() bool {
 	switch s.life {
 	case Restarting, Demoting, Cloning, Stopped, Stranded:
 		return s.life == Stranded && len(e.out.Fired) == 0 && s.now >= s.lifeSince.Add(s.settings.LoopWait)
-	case Following, Leading, Joining:
+	case Following, Leading, Joining, Paused:
 		return s.idleNow() && len(e.out.Fired) == 0
 	}
 	return true

@@ -282,6 +282,8 @@ var pausedRules = []row{
 	{ID: "PA-30", In: Paused, When: all(dcsUp, leaseFree, isPrimary, not(foreignData), timelineOK, leaseOpIdle, campaignReady),
 		Then: acquireFree,
 		Why:  "a primary, and nobody holds the lease: taking it"},
+	{ID: "PA-35", In: Paused, When: all(orderRestart, running, either(isReplica, leaseSafe), idle), Then: restartServer, To: Restarting,
+		Why: "an operator asked for a restart"},
 	{ID: "PA-40", In: Paused, When: all(leaseSafe, isPrimary, switchDue, candidateNamed, not(switchFutile), idle),
 		Then: prepareSwitch, To: Switching,
 		Why: "an operator asks for a switchover to {candidate}"},

@@ -133,7 +133,7 @@ var stoppedRules = []row{
 		Why: "the guard has fired, and would kill whatever is started here"},
 	{ID: "SP-03", In: Stopped, When: all(orderReinit, idle, sourceReady), Then: cloneAnew, To: Cloning,
 		Why: "an operator asked for a fresh copy of {leader}"},
-	{ID: "SP-05", In: Stopped, When: all(pauseOn, idle), To: Paused, Why: "the cluster is paused"},
+	{ID: "SP-05", In: Stopped, When: all(pauseOn, idle, not(comesBack)), To: Paused, Why: "the cluster is paused"},
 	{ID: "SP-06", In: Stopped, When: all(looked, running, idle), To: Starting,
 		Why: "PostgreSQL runs: somebody started it"},
 	{ID: "SP-07", In: Stopped, When: all(looked, dataEmpty, idle), To: Waiting, Why: "the data directory is empty"},
@@ -190,6 +190,9 @@ var stoppedRules = []row{
 		Why: "the DCS does not answer ({dcs}): serving reads as a replica of nobody"},
 	{ID: "SP-99", In: Stopped, When: always, Why: "waiting for the DCS: {dcs}"},
 }
+
+// comesBack is the end of what an operator ordered: in a pause, too, the former primary of a switchover becomes a replica.
+var comesBack = predicate{"this member stepped down for a switchover and is not back yet", func(s *state) bool { return s.comesBack }}
 
 // handedOver spares a former leader a start as a candidate: its successor is about to lead, and comparing
 // histories before the start is quicker than after it.

@@ -52,6 +52,7 @@ type state struct {
 	nextEffect uint64
 	failures   int // lifecycle effects that failed in a row
 	rewinds    rewinds
+	comesBack  bool           // stepped down for a switchover and was no replica since
 	restUntil  events.Instant // no new lifecycle effect before
 	lastError  string         // of the last failed lifecycle effect
 	acted      events.Instant // when the last lifecycle effect ended

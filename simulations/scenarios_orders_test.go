@@ -205,3 +205,48 @@ func TestSettingsThatCannotBeKeptForbidTheLead(t *testing.T) {
 		t.Fatalf("a member led under synchronous_mode\n%s", picture(w))
 	}
 }
+
+func TestSwitchoverInAPauseBringsTheFormerPrimaryBack(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, config)
+		w.Put(events.KeyConfig, `{"ttl":30,"loop_wait":10,"retry_timeout":10,"pause":true,"postgresql":{"use_pg_rewind":true}}`)
+		all := func(state events.LifecycleState) bool {
+			for _, m := range w.members {
+				if m.engine.State() != state {
+					return false
+				}
+			}
+			return true
+		}
+		within(t, w, 20*time.Second, "a pause", func() bool { return all(engine.Paused) })
+		var old, next *Member
+		for _, m := range w.members {
+			if m.pg.writable() {
+				old = m
+			} else {
+				next = m
+			}
+		}
+		w.Put(events.KeyFailover, `{"leader":"`+old.name+`","member":"`+next.name+`"}`)
+		within(t, w, 20*time.Second, "a switchover", func() bool { return next.pg.writable() })
+		within(t, w, 20*time.Second, "the former primary as a replica, all paused", func() bool { return all(engine.Paused) && old.pg.streaming })
+		return w
+	})
+}
+
+func TestRestartOnOrderInAPause(t *testing.T) {
+	w := grown(t, 3, config)
+	leader, replica := w.Leader(), others(w)[0]
+	w.Put(events.KeyConfig, `{"ttl":30,"loop_wait":10,"retry_timeout":10,"pause":true}`)
+	for _, m := range []*Member{replica, leader} {
+		within(t, w, 20*time.Second, "a pause", func() bool { return m.engine.State() == engine.Paused })
+		pid := m.pg.pid
+		m.Ask(events.OperatorRequest{ID: "r", Verb: events.AskRestart})
+		within(t, w, 20*time.Second, "a restart", func() bool {
+			return m.engine.State() == engine.Paused && m.pg.running && m.pg.pid != pid && !m.pg.starting
+		})
+	}
+	if !leader.pg.writable() || replica.pg.writable() {
+		t.Fatalf("the roles changed\n%s", picture(w))
+	}
+}

@@ -400,6 +400,12 @@ func prepareIsSeenByNobody(e *env) {
 	if n := len(e.snapshot(b)); n != before {
 		e.Fatalf("%d keys after a prepare, %d before", n, before)
 	}
+	ended, cancel := context.WithCancel(e.ctx())
+	cancel()
+	began := e.h.Now()
+	if err := a.Prepare(ended, e.h.TTL); e.h.Now() > began.Add(e.h.Prompt) { // what it returns says nothing: there may be nothing to prepare
+		e.Errorf("prepare with an ended context returned %v after %v", err, e.h.Now().Sub(began))
+	}
 	l := e.acquire(b, 0)
 	_, err := a.Acquire(e.ctx(), 0, e.h.TTL)
 	e.conflict("prepared acquire while another member leads", err)
@@ -410,24 +416,40 @@ func prepareIsSeenByNobody(e *env) {
 	}
 }
 
+// prepare tells when it began.
+func (e *env) prepare(s backends.Store) events.Instant {
+	e.Helper()
+	began := e.h.Now()
+	e.must("prepare", s.Prepare(e.ctx(), e.h.TTL))
+	return began
+}
+
+// acquirePrepared acquires what may be dated from a Prepare.
+func (e *env) acquirePrepared(s backends.Store, expect uint64, prepared events.Instant) backends.Lease {
+	e.Helper()
+	l, err := s.Acquire(e.ctx(), expect, e.h.TTL)
+	e.must("acquire", err)
+	e.checkLease(l, prepared, e.h.TTL)
+	return l
+}
+
 // preparedLeaseEndsInTime acquires with what was prepared, at once and too late, and checks the end of both leases (C4).
 func preparedLeaseEndsInTime(e *env) {
 	a := e.open("n1")
 	for _, age := range []time.Duration{0, e.h.TTL / 2} {
 		w := e.watch(e.open("n2"))
-		e.must("prepare", a.Prepare(e.ctx(), e.h.TTL))
-		ripe := e.h.Now().Add(age)
+		prepared := e.prepare(a)
+		ripe := prepared.Add(age)
 		e.poll(e.h.TTL, "the age of what was prepared", func() bool { return e.h.Now() >= ripe })
 		asked := e.h.Now()
-		l := e.acquire(a, 0)
+		l := e.acquirePrepared(a, 0, prepared)
 		if l.SentAt < asked.Add(-l.TTL/4) {
 			e.Errorf("a lease was used that is %v old, of a ttl of %v", asked.Sub(l.SentAt), l.TTL)
 		}
 		e.poll(e.h.Prompt, "the leader key", func() bool { return !w.gone("leader") })
 		e.ends(w, l)
 	}
-	e.must("prepare", a.Prepare(e.ctx(), e.h.TTL))
-	l := e.acquire(a, 0)
+	l := e.acquirePrepared(a, 0, e.prepare(a))
 	l = e.renew(a, l.Epoch, e.h.TTL)
 	e.must("release", a.Release(e.ctx(), l.Epoch))
 }
@@ -438,11 +460,11 @@ func preparedHandover(e *env) {
 	w := e.watch(b)
 	l := e.acquire(a, 0)
 	e.must("prepare the handover", a.Prepare(e.ctx(), e.h.TTL))
-	e.must("prepare the claim", b.Prepare(e.ctx(), e.h.TTL))
+	prepared := e.prepare(b)
 	e.must("handover", a.HandOver(e.ctx(), l.Epoch, "n2", e.h.TTL))
 	e.poll(e.h.Prompt, "the successor's name", func() bool { kv, _ := w.get("leader"); return kv.Value == "n2" })
 	kv, _ := w.get("leader")
-	next := e.acquire(b, kv.Revision)
+	next := e.acquirePrepared(b, kv.Revision, prepared)
 	for end := e.h.Now().Add(e.h.TTL + e.h.Lateness + e.h.TTL/2); e.h.Now() < end; {
 		next = e.renew(b, next.Epoch, e.h.TTL)
 		pause := e.h.Now().Add(e.h.TTL / 4)

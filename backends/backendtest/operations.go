@@ -16,7 +16,6 @@ func operations(s backends.Store, epoch uint64, ttl time.Duration) map[string]fu
 		"Acquire":  func(ctx context.Context) error { _, err := s.Acquire(ctx, epoch, ttl); return err },
 		"Renew":    func(ctx context.Context) error { _, err := s.Renew(ctx, epoch, ttl); return err },
 		"Release":  func(ctx context.Context) error { return s.Release(ctx, epoch) },
-		"Prepare":  func(ctx context.Context) error { return s.Prepare(ctx, ttl) },
 		"HandOver": func(ctx context.Context) error { return s.HandOver(ctx, epoch, "n9", ttl) },
 		"Put": func(ctx context.Context) error {
 			_, err := s.Put(ctx, "op-put", "x", events.Any)
