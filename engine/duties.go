@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +43,15 @@ var dutyTable = []duty{
 		Why: "the members' replication slots are brought up to date"},
 	{ID: "CF-10", When: all(configUnapplied), Then: applyConfig, Why: "giving the configuration to PostgreSQL"},
 }
+
+// dutiesShare tells of each duty how many conditions it shares with the one before.
+var dutiesShare = func() []int {
+	n := make([]int, len(dutyTable))
+	for i := 1; i < len(n); i++ {
+		n[i] = shared(dutyTable[i-1].When, dutyTable[i].When)
+	}
+	return n
+}()
 
 var (
 	renewalDue  = predicate{"the lease is to be renewed", func(s *state) bool { return s.now >= s.nextRenewal() }}
@@ -225,9 +233,13 @@ func (e *Engine) duties() {
 	if e.s.life == Exited {
 		return
 	}
+	failed := -1
 	for i := range dutyTable {
+		if failed >= 0 && failed < dutiesShare[i] {
+			continue // for the same reason as the duty before
+		}
 		d := &dutyTable[i]
-		if !holds(d.When, &e.s) {
+		if failed = fails(d.When, &e.s); failed >= 0 {
 			continue
 		}
 		before := len(e.out.Effects)
@@ -240,15 +252,6 @@ func (e *Engine) duties() {
 			e.out.Fired = append(e.out.Fired, events.Fired{Rule: d.ID, Why: why})
 		}
 	}
-}
-
-func holds(when []predicate, s *state) bool {
-	for i := range when {
-		if !when[i].ok(s) {
-			return false
-		}
-	}
-	return true
 }
 
 const (
@@ -351,26 +354,6 @@ func (s *state) historyText() string {
 	b, err := json.Marshal(rows)
 	if err != nil {
 		return "[]" // rows hold only texts and numbers
-	}
-	return string(b)
-}
-
-func (s *state) statusText() string {
-	r := events.StatusRecord{Optime: s.pg.Server.Position()}
-	for _, slot := range s.pg.Server.Slots {
-		if r.Slots == nil {
-			r.Slots = map[string]events.LSN{}
-		}
-		if slot.RestartLSN != 0 {
-			r.Slots[slot.Name] = slot.RestartLSN
-		}
-	}
-	if r.Slots != nil {
-		r.Slots[SlotName(s.self())] = r.Optime
-	}
-	b, err := json.Marshal(r)
-	if err != nil {
-		return strconv.FormatUint(uint64(r.Optime), 10)
 	}
 	return string(b)
 }

@@ -11,7 +11,7 @@ import (
 type Engine struct {
 	s    state
 	life lifecycle
-	rows map[events.LifecycleState][]*row
+	rows map[events.LifecycleState][]candidate
 	out  events.Decision // being built by the present step
 	hash bool
 	held *row // the row that holds the present state
@@ -40,6 +40,10 @@ const hashEvery = 16
 const settleMax = 12
 
 // Step folds one input into the state and returns what follows. It is the only thing that moves the state.
+//
+// The memory that the input's fact refers to belongs to the engine from then on, and it may be the decision's and the
+// status's too: it must not be modified. The one exception is the list of keys of a snapshot, which is not kept.
+// The decision is the caller's.
 func (e *Engine) Step(in events.Input) events.Decision {
 	s := &e.s
 	e.out = events.Decision{Input: in.Seq, From: s.life}
@@ -77,9 +81,14 @@ func (e *Engine) settle() {
 
 // match finds the row that the present state takes. Every state ends in a row without conditions.
 func (e *Engine) match() *row {
-	for _, r := range e.rows[e.s.life] {
-		if r.matches(&e.s) {
-			return r
+	failed := -1
+	rows := e.rows[e.s.life]
+	for i := range rows {
+		if failed >= 0 && failed < rows[i].shared {
+			continue // for the same reason as the row before
+		}
+		if failed = fails(rows[i].When, &e.s); failed < 0 {
+			return rows[i].row
 		}
 	}
 	panic("no row for state " + string(e.s.life)) // the table's tests exclude it
@@ -209,6 +218,9 @@ func (e *Engine) wakeAt() events.Instant {
 	sooner(s.armRetry)
 	if s.initSeen != 0 {
 		sooner(s.initSeen.Add(s.ttl()))
+	}
+	if s.initAbsentSince != 0 {
+		sooner(s.initAbsentSince.Add(s.ttl()))
 	}
 	if at := s.switchAt(); at != 0 {
 		sooner(s.now.Add(time.Duration(at - s.wall)))

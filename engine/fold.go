@@ -26,7 +26,7 @@ func (s *state) fold(in events.Input) {
 	case events.LeaseOutcome:
 		s.foldLease(f)
 	case events.PostgresObserved:
-		s.foldObservation(f.Observation)
+		s.foldObservation(&f.Observation)
 	case events.PostgresExited:
 		s.foldExit(f)
 	case events.PeerAnswered:
@@ -155,7 +155,7 @@ func (s *state) foldSnapshot(f events.DCSSnapshot) {
 	}
 	s.regressed, s.floor = 0, f.Revision
 	before := s.leader()
-	s.view = events.ParseView(f)
+	s.view.TakeSnapshot(f)
 	s.viewKnown, s.viewAt = true, s.now
 	s.afterView(before)
 }
@@ -187,6 +187,13 @@ func (s *state) afterView(before string) {
 	}
 	if s.view.Initialized() {
 		s.published.initialize = "" // should it vanish, it is written again
+		s.sawCluster = true
+	}
+	switch {
+	case s.view.Initialize != nil:
+		s.initAbsentSince = 0
+	case s.initAbsentSince == 0:
+		s.initAbsentSince = s.now
 	}
 	if s.view.Initialize == nil || *s.view.Initialize != "" || s.someoneInitializes() || s.someoneHasData() {
 		s.initSeen = 0
@@ -256,7 +263,7 @@ func (s *state) giveUp() {
 	s.lastLeadChange = s.now
 }
 
-func (s *state) foldObservation(o events.Observation) {
+func (s *state) foldObservation(o *events.Observation) {
 	if o.Running && o.PID == s.exitPID {
 		return // seen before it died
 	}
@@ -268,7 +275,7 @@ func (s *state) foldObservation(o events.Observation) {
 	if s.pg.Server.ReplicationState != o.Server.ReplicationState {
 		s.replicationSince = s.now
 	}
-	s.pg, s.pgKnown, s.pgAt = o, true, s.now
+	s.pg, s.pgKnown, s.pgAt = *o, true, s.now
 	if s.primary() {
 		s.diverged = divergence{} // it writes WAL of its own
 	}

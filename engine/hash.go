@@ -16,13 +16,13 @@ type digest struct {
 	GaveUp     uint64
 	LastLead   string
 	Postgres   events.Observation
-	Exited     [4]bool
+	Exited     [5]bool
 	ExitPID    int
 	Upstream   events.Upstream
 	InFlight   []events.Effect
 	NextEffect uint64
 	Failures   int
-	Times      [18]events.Instant
+	Times      [19]events.Instant
 	Asked      []events.PeerStatus
 	Diverged   [2]bool
 	Demotion   [4]string
@@ -39,12 +39,12 @@ type digest struct {
 // too. It is meant for the event log, not for a simulator's hot path.
 func (s *state) hash() uint64 {
 	d := digest{
-		View: s.view, Up: s.dcsUp, Settings: s.settings, GaveUp: s.gaveUp, LastLead: s.lastLead, Postgres: s.pg,
+		View: s.view.View, Up: s.dcsUp, Settings: s.settings, GaveUp: s.gaveUp, LastLead: s.lastLead, Postgres: s.pg,
 		Lease:  [5]int64{boolean(s.lease.held), int64(s.lease.epoch), int64(s.lease.until), int64(s.lease.sent), int64(s.lease.tries)},
-		Exited: [4]bool{s.exited, s.gone, s.crashed, s.comesBack}, ExitPID: s.exitPID, Upstream: s.upstream,
+		Exited: [5]bool{s.exited, s.gone, s.crashed, s.comesBack, s.sawCluster}, ExitPID: s.exitPID, Upstream: s.upstream,
 		NextEffect: s.nextEffect, Failures: s.failures*16 + s.rewinds.failed,
-		Times: [18]events.Instant{s.now, s.viewAt, s.dcsSeen, s.acted, s.restUntil, s.campaign, s.opened, s.lifeSince, s.guardGone, s.initSeen,
-			s.readAt, s.launched, s.armFailed, s.armRetry, s.diverged.at, s.published.clearedAt, s.replicationSince, s.preparedAt},
+		Times: [19]events.Instant{s.now, s.viewAt, s.dcsSeen, s.acted, s.restUntil, s.campaign, s.opened, s.lifeSince, s.guardGone, s.initSeen,
+			s.readAt, s.launched, s.armFailed, s.armRetry, s.diverged.at, s.published.clearedAt, s.replicationSince, s.preparedAt, s.initAbsentSince},
 		Asked:    s.ask.answers,
 		Diverged: [2]bool{s.diverged.known, s.diverged.found},
 		Demotion: [4]string{s.demotion.cause, string(s.demotion.mode), s.demotion.successor, s.demotion.shutdownLSN.String()},

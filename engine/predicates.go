@@ -14,11 +14,14 @@ var (
 	dcsKnown = predicate{"the DCS was read", func(s *state) bool { return s.viewKnown }}
 	dcsUp    = predicate{"the DCS answers", func(s *state) bool { return s.viewKnown && s.dcsUp }}
 
-	leaseHeld     = predicate{"this member holds the lease", func(s *state) bool { return s.lease.held }}
-	leaseSafe     = predicate{"the lease lasts long enough to act on it", func(s *state) bool { return s.lease.held && s.now < s.demoteAt() }}
-	leaseEnding   = predicate{"the lease ends before it could be renewed", func(s *state) bool { return s.lease.held && s.now >= s.demoteAt() }}
-	leaseFree     = predicate{"nobody holds the lease", func(s *state) bool { return s.viewKnown && s.leader() == "" }}
-	leaderOther   = predicate{"another member leads", func(s *state) bool { return s.leader() != "" && s.leader() != s.self() }}
+	leaseHeld   = predicate{"this member holds the lease", func(s *state) bool { return s.lease.held }}
+	leaseSafe   = predicate{"the lease lasts long enough to act on it", func(s *state) bool { return s.lease.held && s.now < s.demoteAt() }}
+	leaseEnding = predicate{"the lease ends before it could be renewed", func(s *state) bool { return s.lease.held && s.now >= s.demoteAt() }}
+	leaseFree   = predicate{"nobody holds the lease", func(s *state) bool { return s.viewKnown && s.leader() == "" }}
+	leaderOther = predicate{"another member leads", func(s *state) bool {
+		leader := s.leader()
+		return leader != "" && leader != s.self()
+	}}
 	leaseNamesMe  = predicate{"the leader key names this member", func(s *state) bool { return !s.lease.held && s.viewKnown && s.leader() == s.self() }}
 	leaseOpIdle   = predicate{"no lease operation is under way", func(s *state) bool { return s.leaseEffect() == nil }}
 	campaignReady = predicate{"the pause between two attempts is over", func(s *state) bool { return s.now >= s.campaign }}
@@ -68,7 +71,8 @@ var (
 	upstreamReady = predicate{"the leader runs as a primary", func(s *state) bool { return s.leaderIsPrimary() }}
 	leaderLate    = predicate{"the leader had a second to become a primary", func(s *state) bool { return s.now >= s.lastLeadChange.Add(promotePatience) }}
 	upstreamWrong = predicate{"another upstream is to be followed", func(s *state) bool {
-		return s.wantedUpstream().ConnURL != "" && s.wantedUpstream() != s.upstream
+		up := s.wantedUpstream()
+		return up.ConnURL != "" && up != s.upstream
 	}}
 	notStreaming = predicate{"nothing was streamed for 3 s", func(s *state) bool { return s.now >= s.streamed.Add(streamPatience) }}
 	unchecked    = predicate{"the history was not compared with this leader's", func(s *state) bool {

@@ -12,7 +12,7 @@ func (e *Engine) Status() *Status {
 	p := &Status{
 		Member: s.member, Version: s.version, At: s.now, Wall: s.wall,
 		State: s.life, Rule: s.rule, Why: s.why, Refusals: slices.Clone(s.refusals),
-		View: s.view, DCSReachable: s.dcsUp, DCSLastSeen: s.dcsSeenWall,
+		View: s.view.View, DCSReachable: s.dcsUp, DCSLastSeen: s.dcsSeenWall,
 		Settings: s.settings, SettingsDoc: s.settingsDoc, SettingsErrors: slices.Clone(s.settingsErrs),
 		Postgres: s.pg, PostgresState: s.postgresState(), Role: s.role(),
 		Guard: s.guard, FenceStrength: s.fenceStrength(), ScheduledRestart: s.scheduled,

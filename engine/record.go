@@ -2,6 +2,8 @@ package engine
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/regent-ha/regent/events"
@@ -80,8 +82,10 @@ func (s *state) memberText() string {
 		ConnURL: s.member.ConnURL, APIURL: s.member.APIURL, ProxyURL: s.member.ProxyURL, Version: CompatVersion,
 		State: s.postgresState(), Role: s.role(), Pause: s.life == Paused, ScheduledRestart: s.scheduled,
 	}
-	if tags, err := json.Marshal(s.member.Tags); err == nil && string(tags) != "{}" {
-		m.Tags = &s.member.Tags
+	if !s.member.Tags.None() {
+		if _, err := json.Marshal(s.member.Tags); err == nil { // or the record goes without them
+			m.Tags = &s.member.Tags
+		}
 	}
 	if s.pg.Answering {
 		srv := &s.pg.Server
@@ -96,11 +100,66 @@ func (s *state) memberText() string {
 			m.PendingRestartReason[p.Name] = events.OldNew{Old: p.Old, New: p.New}
 		}
 	}
-	b, err := json.Marshal(m)
+	b, err := json.Marshal(&m)
 	if err != nil {
 		return "{}" // tags were checked when the configuration was read
 	}
 	return string(b)
+}
+
+// statusText is the value of status, a StatusRecord: the position, and of each slot the WAL that it keeps. It is built by hand
+// because a leader whose clients write builds it all the time.
+func (s *state) statusText() string {
+	optime := s.pg.Server.Position()
+	b := strconv.AppendUint(append(make([]byte, 0, 256), `{"optime":`...), uint64(optime), 10)
+	if len(s.pg.Server.Slots) > 0 {
+		var room [16]events.Slot
+		slots := s.slotsKept(room[:0], optime)
+		b = append(b, `,"slots":{`...)
+		for i := range slots {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendQuoted(b, slots[i].Name)
+			b = strconv.AppendUint(append(b, ':'), uint64(slots[i].RestartLSN), 10)
+		}
+		b = append(b, '}')
+	}
+	return string(append(b, '}'))
+}
+
+// slotsKept appends the slots that keep WAL, sorted by name, as they stand in status: this member's own, with its position, is
+// for those who lead after it.
+func (s *state) slotsKept(into []events.Slot, optime events.LSN) []events.Slot {
+	set := func(name string, at events.LSN) {
+		i := 0
+		for i < len(into) && into[i].Name < name {
+			i++
+		}
+		if i == len(into) || into[i].Name != name {
+			into = slices.Insert(into, i, events.Slot{})
+		}
+		into[i] = events.Slot{Name: name, RestartLSN: at}
+	}
+	for i := range s.pg.Server.Slots {
+		if slot := &s.pg.Server.Slots[i]; slot.RestartLSN != 0 {
+			set(slot.Name, slot.RestartLSN)
+		}
+	}
+	set(SlotName(s.self()), optime)
+	return into
+}
+
+// appendQuoted appends a JSON text. PostgreSQL allows no slot name that would need an escape.
+func appendQuoted(b []byte, name string) []byte {
+	if name == SlotName(name) {
+		return append(append(append(b, '"'), name...), '"')
+	}
+	quoted, err := json.Marshal(name)
+	if err != nil {
+		quoted = []byte(`""`) // any string can be encoded
+	}
+	return append(b, quoted...)
 }
 
 // slotOwner is a member for which a slot is kept.
@@ -161,21 +220,32 @@ func (s *state) slotsDue() bool {
 	if !s.settings.UseSlots || s.find(events.ActSyncSlots) != nil || !s.viewKnown || s.pg.Server.Version == 0 {
 		return false
 	}
-	if s.published.slotsAt != 0 && s.pg.Sampled <= s.published.slotsAt {
+	if at := s.published.slotsAt; at != 0 && (s.pg.Sampled <= at || s.now < at.Add(time.Second)) {
 		return false
 	}
+	own, keep := SlotName(s.self()), s.keepSlots()
 	for i := range s.slotOwners {
 		o := &s.slotOwners[i]
-		if s.slotWanted(o) && !s.hasSlot(o.name) || s.slotExpired(o) {
-			return s.published.slotsAt == 0 || s.now >= s.published.slotsAt.Add(time.Second)
+		if o.name == own {
+			continue
+		}
+		if s.now < o.seen.Add(keep) {
+			if !s.hasSlot(o.name) {
+				return true
+			}
+		} else if s.slotExpired(o) {
+			return true
 		}
 	}
 	return false
 }
 
 func (s *state) slotWanted(o *slotOwner) bool {
-	return o.name != SlotName(s.self()) && s.now < o.seen.Add(max(s.settings.MemberSlotsTTL, s.ttl()))
+	return o.name != SlotName(s.self()) && s.now < o.seen.Add(s.keepSlots())
 }
+
+// keepSlots is how long the slot of a member that is gone is kept.
+func (s *state) keepSlots() time.Duration { return max(s.settings.MemberSlotsTTL, s.ttl()) }
 
 // slotExpired: the member has been gone for longer than its slot is kept. A slot that is in use, or whose
 // owner was never seen, is never dropped.

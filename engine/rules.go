@@ -45,13 +45,24 @@ func all(p ...predicate) []predicate { return p }
 // always marks the last row of each state: what it waits for when nothing else is to be done.
 var always []predicate
 
-func (r *row) matches(s *state) bool {
-	for i := range r.When {
-		if !r.When[i].ok(s) {
-			return false
+// fails tells which of the conditions is the first that does not hold, -1 if all hold.
+func fails(when []predicate, s *state) int {
+	for i := range when {
+		if !when[i].ok(s) {
+			return i
 		}
 	}
-	return true
+	return -1
+}
+
+// shared counts the conditions with which two rows begin alike: where one of those fails for the former row, it fails for
+// the latter, which then need not be asked. Conditions are known by their names.
+func shared(former, latter []predicate) int {
+	n := 0
+	for n < min(len(former), len(latter)) && former[n].name == latter[n].name {
+		n++
+	}
+	return n
 }
 
 // table is the rule table: every row of the lifecycle, in the order in which it is tried.
@@ -67,11 +78,22 @@ func concat(chapters ...[]row) []row {
 	return out
 }
 
+// candidate is a row in its place among those of its state.
+type candidate struct {
+	*row
+	shared int // with the candidate before
+}
+
 // byState indexes the table.
-func byState() map[events.LifecycleState][]*row {
-	m := map[events.LifecycleState][]*row{}
+func byState() map[events.LifecycleState][]candidate {
+	m := map[events.LifecycleState][]candidate{}
 	for i := range table {
-		m[table[i].In] = append(m[table[i].In], &table[i])
+		r, here := &table[i], m[table[i].In]
+		c := candidate{row: r}
+		if n := len(here); n > 0 {
+			c.shared = shared(here[n-1].When, r.When)
+		}
+		m[r.In] = append(here, c)
 	}
 	return m
 }
@@ -82,6 +104,7 @@ func fill(text string, s *state) string {
 		return text
 	}
 	var b strings.Builder
+	b.Grow(len(text) + 32)
 	for {
 		before, rest, found := strings.Cut(text, "{")
 		b.WriteString(before)

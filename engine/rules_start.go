@@ -64,6 +64,9 @@ var waitingRules = []row{
 	{ID: "WA-20", In: Waiting, When: all(dcsUp, leaderOther, sourceReady, idle), Then: clone, To: Cloning,
 		Why: "copying the data of {leader}"},
 	{ID: "WA-25", In: Waiting, When: all(leaderOther), Why: "waiting until {leader} can be copied from"},
+	{ID: "WA-27", In: Waiting, When: all(initAbsent, leaseFree, clusterWasHere), Refusal: true,
+		Why: "the DCS has lost the cluster, of which there is data elsewhere: no other one is created. Restore the DCS, or start the former primary; " +
+			"to begin anew, restart this agent when no member has data"},
 	{ID: "WA-28", In: Waiting, When: all(initAbsent, leaseFree, unsupported), Refusal: true,
 		Why: "{unsupported} is set, and this version of regent cannot keep what it promises: not creating a cluster"},
 	{ID: "WA-29", In: Waiting, When: all(initAbsent, leaseFree, mayBootstrap, not(campaignReady)),
@@ -173,6 +176,8 @@ var stoppedRules = []row{
 		Why: "waiting until {leader} runs as a primary, to compare histories"},
 	{ID: "SP-52", In: Stopped, When: all(leaderOther, dcsUp), Then: startReplica, To: Joining,
 		Why: "a replica of {leader}, which does not run as a primary yet"},
+	{ID: "SP-58", In: Stopped, When: all(dcsUp, initAbsent, leaseFree, wasPrimary, wipedLately),
+		Why: "the DCS knows no cluster: waiting a ttl for a member that still runs as a primary, before this data is taken for the newest"},
 	{ID: "SP-60", In: Stopped, When: all(dcsUp, initAbsent, wasPrimary, mayLead, leaseOpIdle, campaignReady, leaseFree, guardMayServe),
 		Then: acquireFree,
 		Why:  "the DCS knows no cluster, and this data was a primary's: taking the lease"},
@@ -190,6 +195,16 @@ var stoppedRules = []row{
 		Why: "the DCS does not answer ({dcs}): serving reads as a replica of nobody"},
 	{ID: "SP-99", In: Stopped, When: always, Why: "waiting for the DCS: {dcs}"},
 }
+
+// clusterWasHere keeps an empty member from creating another cluster when the DCS was wiped under a living one.
+var clusterWasHere = predicate{"this agent has seen the cluster, or a member's record tells of data", func(s *state) bool {
+	return s.sawCluster || s.someoneHasData()
+}}
+
+// wipedLately: whoever held a lease in a DCS that was wiped may still accept writes until the end that it had.
+var wipedLately = predicate{"the DCS has known no cluster for less than a ttl", func(s *state) bool {
+	return s.initAbsentSince != 0 && s.now < s.initAbsentSince.Add(s.ttl())
+}}
 
 // comesBack is the end of what an operator ordered: in a pause, too, the former primary of a switchover becomes a replica.
 var comesBack = predicate{"this member stepped down for a switchover and is not back yet", func(s *state) bool { return s.comesBack }}

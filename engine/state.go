@@ -16,7 +16,7 @@ type state struct {
 	member  events.MemberConfig
 	version string
 
-	view            events.View
+	view            events.LiveView
 	viewKnown       bool
 	viewAt          events.Instant // of the last full snapshot
 	readAt          events.Instant // when the last one was asked for
@@ -67,10 +67,13 @@ type state struct {
 		key strandKey
 		why string
 	}
-	opened   events.Instant // when opening began
-	claim    claim          // of the initialize key
-	claimed  uint64         // its revision, when the claim was won
-	initSeen events.Instant // since when the initialize key is empty without an initializer
+	opened  events.Instant // when opening began
+	claim   claim          // of the initialize key
+	claimed uint64         // its revision, when the claim was won
+	// initAbsentSince is since when the DCS knows no cluster, zero while it knows one; sawCluster tells that it once did.
+	initAbsentSince events.Instant
+	sawCluster      bool
+	initSeen        events.Instant // since when the initialize key is empty without an initializer
 
 	guard      events.GuardTick
 	guardKnown bool

@@ -49,6 +49,12 @@ func (t *Tags) Priority() int {
 	return *t.FailoverPriority
 }
 
+// None tells that no tag is set.
+func (t *Tags) None() bool {
+	return !t.NoFailover && t.FailoverPriority == nil && !t.NoSync && t.SyncPriority == nil && !t.NoLoadBalance && !t.CloneFrom &&
+		t.ReplicateFrom == "" && !t.NoStream && len(t.Extra) == 0
+}
+
 type plainTags Tags
 
 var knownTags = []string{"nofailover", "failover_priority", "nosync", "sync_priority", "noloadbalance", "clonefrom", "replicatefrom", "nostream"}

@@ -55,9 +55,10 @@ func ParseView(s DCSSnapshot) View {
 
 // Member finds a member by name, nil if there is none.
 func (v *View) Member(name string) *MemberRecord {
-	i := sort.Search(len(v.Members), func(i int) bool { return v.Members[i].Name >= name })
-	if i < len(v.Members) && v.Members[i].Name == name {
-		return &v.Members[i]
+	for i := range v.Members { // they are few
+		if v.Members[i].Name == name {
+			return &v.Members[i]
+		}
 	}
 	return nil
 }
@@ -104,9 +105,9 @@ func (v *View) apply(c DCSChange) error {
 	}
 	switch c.Key {
 	case KeyInitialize:
-		v.Initialize, v.InitializeRevision = &c.Value, c.Revision
-		if c.Deleted {
-			v.Initialize = nil
+		v.Initialize, v.InitializeRevision = nil, c.Revision
+		if id := c.Value; !c.Deleted {
+			v.Initialize = &id
 		}
 	case KeyLeader:
 		v.Leader, v.LeaderRevision = strings.TrimSpace(c.Value), c.Revision
@@ -181,7 +182,9 @@ func (v *View) applyStatus(c DCSChange) error {
 		return err
 	}
 	var err error
-	if n, e := strconv.ParseUint(c.Value, 10, 64); e == nil {
+	if r, ok := readPlainStatus(c.Value); ok {
+		v.Status = r
+	} else if n, e := strconv.ParseUint(c.Value, 10, 64); e == nil {
 		v.Status = StatusRecord{Optime: LSN(n)}
 	} else {
 		err = readOrZero(c.Value, &v.Status)
@@ -220,33 +223,35 @@ func (v *View) applyMember(name string, c DCSChange) error {
 		}
 		return nil
 	}
-	m := MemberRecord{}
-	err := readMember(c.Value, &m)
+	m, err := readMember(c.Value)
 	m.Name, m.Revision = name, c.Revision
-	after := v.Members[i:]
 	if found {
-		after = after[1:]
+		v.Members = slices.Clone(v.Members)
+		v.Members[i] = m
+	} else {
+		v.Members = slices.Concat(v.Members[:i], []MemberRecord{m}, v.Members[i:])
 	}
-	v.Members = slices.Concat(v.Members[:i], []MemberRecord{m}, after)
 	return err
 }
 
 // readMember reads a member's record; a text that starts with postgres is the legacy form, a DSN whose
 // application_name argument is the API's address.
-func readMember(text string, m *MemberRecord) error {
+func readMember(text string) (MemberRecord, error) {
+	if m, ok := readPlainMember(text); ok {
+		return m, nil
+	}
 	if strings.HasPrefix(text, "postgres") {
 		u, err := url.Parse(text)
 		if err != nil {
-			return fmt.Errorf("want an object or a postgres URL: %w", err)
+			return MemberRecord{}, fmt.Errorf("want an object or a postgres URL: %w", err)
 		}
-		m.APIURL = u.Query().Get("application_name")
+		api := u.Query().Get("application_name")
 		u.RawQuery, u.User = "", nil
-		m.ConnURL = u.String()
-		return nil
+		return MemberRecord{ConnURL: u.String(), APIURL: api}, nil
 	}
-	if err := json.Unmarshal([]byte(text), m); err != nil {
-		*m = MemberRecord{}
-		return err
+	m, err := decode[MemberRecord]([]byte(text))
+	if err != nil {
+		return MemberRecord{}, err
 	}
-	return nil
+	return m, nil
 }

@@ -48,6 +48,8 @@ type World struct {
 	Fired map[events.RuleID]int
 	hash  uint64
 	Steps int
+	// OnInput, if set, is told what a member's engine took in and what it decided, before that is performed.
+	OnInput func(member string, in events.Input, d *events.Decision)
 
 	systems int                             // clusters that were created
 	onStep  func(*Member, *events.Decision) // watches every decision before it is performed
@@ -181,6 +183,9 @@ func (w *World) note(m *Member, in events.Input, d *events.Decision) {
 			w.breaks("encode decision: " + err.Error())
 		}
 		w.hash = (w.hash ^ h.Sum64()) * 1099511628211
+	}
+	if w.OnInput != nil {
+		w.OnInput(m.name, in, d)
 	}
 	if w.onStep != nil {
 		w.onStep(m, d)

@@ -1,0 +1,134 @@
+package events
+
+import "strconv"
+
+// Member records and the status are the texts that change most often. They are nearly always written in one plain form, compact
+// and without escapes, which is read here; encoding/json reads all others.
+
+// plainForm is what is still to be read.
+type plainForm string
+
+// readPlainMember reads a record in the plain form. It tells false if the text is in another one, or holds anything rare.
+func readPlainMember(text string) (m MemberRecord, ok bool) {
+	p := plainForm(text)
+	ok = p.object(func(key string) bool { return p.memberField(key, &m) })
+	return m, ok && p == ""
+}
+
+// readPlainStatus does the same for the status.
+func readPlainStatus(text string) (r StatusRecord, ok bool) {
+	p := plainForm(text)
+	slot := func(name string) bool {
+		n, ok := p.number(64)
+		r.Slots[name] = LSN(n)
+		return ok
+	}
+	ok = p.object(func(key string) bool {
+		switch key {
+		case "optime":
+			n, ok := p.number(64)
+			r.Optime = LSN(n)
+			return ok
+		case "slots":
+			if r.Slots != nil {
+				return false // twice
+			}
+			r.Slots = map[string]LSN{}
+			return p.object(slot)
+		}
+		return false
+	})
+	return r, ok && p == ""
+}
+
+// object reads an object of one field or more; field reads the value of a key.
+func (p *plainForm) object(field func(key string) bool) bool {
+	if !p.skip('{') {
+		return false
+	}
+	for {
+		key, ok := p.text()
+		if !ok || !p.skip(':') || !field(key) {
+			return false
+		}
+		if p.skip('}') {
+			return true
+		}
+		if !p.skip(',') {
+			return false
+		}
+	}
+}
+
+func (p *plainForm) memberField(key string, m *MemberRecord) (ok bool) {
+	var n uint64
+	switch key {
+	case "conn_url":
+		m.ConnURL, ok = p.text()
+	case "api_url":
+		m.APIURL, ok = p.text()
+	case "state":
+		m.State, ok = p.text()
+	case "role":
+		m.Role, ok = p.text()
+	case "version":
+		m.Version, ok = p.text()
+	case "proxy_url":
+		m.ProxyURL, ok = p.text()
+	case "replication_state":
+		m.ReplicationState, ok = p.text()
+	case "xlog_location":
+		n, ok = p.number(64)
+		m.XlogLocation = LSN(n)
+	case "receive_lsn":
+		n, ok = p.number(64)
+		m.ReceiveLSN = LSN(n)
+	case "replay_lsn":
+		n, ok = p.number(64)
+		m.ReplayLSN = LSN(n)
+	case "timeline":
+		n, ok = p.number(32)
+		m.Timeline = Timeline(n)
+	}
+	return ok
+}
+
+func (p *plainForm) skip(c byte) bool {
+	if len(*p) == 0 || (*p)[0] != c {
+		return false
+	}
+	*p = (*p)[1:]
+	return true
+}
+
+// text reads a quoted text of printable ASCII.
+func (p *plainForm) text() (string, bool) {
+	if !p.skip('"') {
+		return "", false
+	}
+	for i := range len(*p) {
+		switch c := (*p)[i]; {
+		case c == '"':
+			t := string((*p)[:i])
+			*p = (*p)[i+1:]
+			return t, true
+		case c < ' ' || c > '~' || c == '\\':
+			return "", false
+		}
+	}
+	return "", false
+}
+
+// number reads decimal digits, without a zero before others.
+func (p *plainForm) number(bits int) (uint64, bool) {
+	i := 0
+	for i < len(*p) && (*p)[i] >= '0' && (*p)[i] <= '9' {
+		i++
+	}
+	if i > 1 && (*p)[0] == '0' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string((*p)[:i]), 10, bits)
+	*p = (*p)[i:]
+	return n, err == nil
+}

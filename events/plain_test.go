@@ -1,0 +1,56 @@
+package events
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+)
+
+const plainRecord = `{"conn_url":"postgres://n1:5432/postgres","api_url":"http://n1:8008/patroni","state":"running","role":"replica",` +
+	`"version":"4.1.4","proxy_url":"x","xlog_location":67108864,"receive_lsn":18446744073709551615,"replay_lsn":0,` +
+	`"replication_state":"streaming","timeline":4294967295}`
+
+const plainStatus = `{"optime":67108864,"slots":{"n1":67108864,"n2":18446744073709551615,"n3":0}}`
+
+// What is read as a plain record is what encoding/json reads, and what it refuses is never read as plain.
+func TestPlainFormIsWhatJSONReads(t *testing.T) {
+	if _, ok := readPlainMember(plainRecord); !ok {
+		t.Fatal("a member at work does not write the plain form")
+	}
+	if _, ok := readPlainStatus(plainStatus); !ok {
+		t.Fatal("a leader at work does not write the plain form")
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	pieces := []string{`"`, `\`, `,`, `{`, `}`, `:`, ` `, `0`, `00`, `9`, `.5`, `e1`, `-`, `null`, `true`, "\x00", "\x7f", "é", "\xff", `"state":5`,
+		`,"state":"x"`, `,"State":"x"`, `{"timeline":4294967296}`, `,"optime":7`, `,"n1":7`, `,"slots":{"a":1}`, `,"tags":{}`, `,"pause":true`, `,"other":1`, `{}`, `[]`, ``}
+	plain := 0
+	for _, whole := range []string{plainRecord, plainStatus} {
+		for range 200_000 {
+			text := whole
+			for range r.IntN(3) { // something is put in the place of something
+				from := r.IntN(len(text) + 1)
+				to := min(from+r.IntN(3), len(text))
+				text = text[:from] + pieces[r.IntN(len(pieces))] + text[to:]
+			}
+			if m, ok := readPlainMember(text); ok {
+				plain++
+				sameAsJSON(t, text, m)
+			}
+			if s, ok := readPlainStatus(text); ok {
+				plain++
+				sameAsJSON(t, text, s)
+			}
+		}
+	}
+	if plain < 100_000 {
+		t.Errorf("only %d of the texts were plain: the test compares little", plain)
+	}
+}
+
+func sameAsJSON[T any](t *testing.T, text string, got T) {
+	t.Helper()
+	want, err := decode[T]([]byte(text))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("%q\ngot  %+v\nwant %+v, %v", text, got, want, err)
+	}
+}
