@@ -29,6 +29,8 @@ var dutyTable = []duty{
 		Why: "the lease may move soon: getting ready what can be done before"},
 	{ID: "DC-10", When: all(dcsKnown, viewOld, readIdle), Then: readDCS,
 		Why: "a full look at the DCS, as every loop_wait"},
+	{ID: "DC-20", When: all(leaseHeld, not(viewShowsLease), campaigning, viewBehind, readIdle), Then: readDCS,
+		Why: "the watch has not shown the lease that was won: looking at the DCS"},
 	{ID: "PU-10", When: all(dcsUp, not(mayBeDuplicate), memberChanged), Then: putMember, Why: "publishing this member's record"},
 	{ID: "PU-20", When: all(dcsUp, leaseHeld, isPrimary, statusDue), Then: putStatus,
 		Why: "publishing the position and the slots"},
@@ -75,6 +77,10 @@ var (
 	}}
 	viewOld = predicate{"the last full look is older than loop_wait", func(s *state) bool {
 		return s.now >= s.viewAt.Add(s.settings.LoopWait) && (s.readAt == 0 || s.now >= s.readAt.Add(readPause))
+	}}
+	campaigning = predicate{"the lease was just won", func(s *state) bool { return s.life == Campaigning }}
+	viewBehind  = predicate{"the watch had a moment to show it", func(s *state) bool {
+		return s.now >= s.lease.sent.Add(watchMoment) && s.now >= s.readAt.Add(watchMoment)
 	}}
 	readIdle    = predicate{"no look is under way", func(s *state) bool { return s.find(events.ActReadDCS) == nil }}
 	isAnswering = predicate{"PostgreSQL answers", func(s *state) bool { return s.pg.Answering }}
@@ -260,7 +266,8 @@ const (
 	// memberRest is how long a record waits while the lease changes hands: writers wait for the store's writes of that
 	// moment, and records would queue before them.
 	memberRest  = 500 * time.Millisecond
-	readPause   = time.Second // between two looks of which the first failed
+	watchMoment = 100 * time.Millisecond // within which the watch shows an own write, as a rule
+	readPause   = time.Second            // between two looks of which the first failed
 	statusEvery = time.Second
 )
 

@@ -198,6 +198,10 @@ func (e *Engine) wakeAt() events.Instant {
 	for i := range s.flight {
 		sooner(s.flight[i].effect.Deadline.Add(lateness))
 	}
+	if s.life == Campaigning && s.lease.held {
+		sooner(s.lease.sent.Add(watchMoment))
+		sooner(s.readAt.Add(watchMoment))
+	}
 	if s.lease.held {
 		sooner(s.nextRenewal())
 		sooner(s.demoteAt())

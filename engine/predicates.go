@@ -58,7 +58,13 @@ var (
 		return s.pg.Data == events.DataPresent && !s.pg.Control.StandbySignal && !s.pg.Control.BackupLabelSeen &&
 			s.pg.Control.State != "shut down in recovery" && s.pg.Control.State != "in archive recovery"
 	}}
-	unclean    = predicate{"the data was not shut down cleanly", func(s *state) bool { return !s.pg.Control.Clean() }}
+	unclean = predicate{"the data was not shut down cleanly", func(s *state) bool { return !s.pg.Control.Clean() }}
+	// An acquisition may have been under way for seconds: who led meanwhile, and on which timeline, is in the DCS, and not yet in a view
+	// that does not even show this member's own lease.
+	viewShowsLease = predicate{"the view of the DCS shows this lease", func(s *state) bool {
+		return s.view.Leader == s.self() && s.view.LeaderRevision >= s.lease.epoch
+	}}
+	viewLate   = predicate{"the view had ten seconds to show it", func(s *state) bool { return s.now >= s.lifeSince.Add(switchTimeout) }}
 	timelineOK = predicate{"the timeline is the cluster's newest", func(s *state) bool { return s.timeline() == 0 || s.timeline() >= s.view.ClusterTimeline() }}
 
 	unsupported = predicate{"a setting promises what this version cannot keep", func(s *state) bool { return s.settings.Unsupported != "" }}

@@ -192,8 +192,8 @@ var (
 
 // Chapter YI: PostgreSQL is down and the lease goes to somebody else.
 var yieldingRules = []row{
-	{ID: "YI-05", In: Yielding, When: all(not(leaseHeld), shutdownAsked), To: Stopping, Why: "the lease is given away"},
-	{ID: "YI-06", In: Yielding, When: all(not(leaseHeld)), To: Stopped, Why: "the lease is given away"},
+	{ID: "YI-05", In: Yielding, When: all(not(leaseHeld), shutdownAsked, leaseOpIdle), To: Stopping, Why: "the lease is given away"},
+	{ID: "YI-06", In: Yielding, When: all(not(leaseHeld), not(shutdownAsked)), To: Stopped, Why: "the lease is given away"},
 	{ID: "YI-10", In: Yielding, When: all(not(asked)), Then: askSuccessor, Why: "asking who can take over"},
 	{ID: "YI-15", In: Yielding, When: all(not(leaseOpIdle)), Why: "waiting for the DCS to answer about the lease"},
 	{ID: "YI-20", In: Yielding, When: all(successorFirst), Then: handOver,
@@ -336,6 +336,7 @@ var stoppingRules = []row{
 	{ID: "SD-10", In: Stopping, When: all(pauseOn, idle), Then: leave, To: Exited,
 		Why: "the cluster is paused: PostgreSQL and the lease are left alone"},
 	{ID: "SD-20", In: Stopping, When: all(not(idle)), Why: "PostgreSQL is being stopped"},
+	{ID: "SD-25", In: Stopping, When: all(not(leaseOpIdle)), Why: "waiting for the DCS to answer about the lease, before the agent ends"},
 	{ID: "SD-30", In: Stopping, When: all(down), Then: leave, To: Exited, Why: "PostgreSQL is down"},
 	{ID: "SD-35", In: Stopping, When: all(not(pgSeen)), Then: leave, To: Exited, Why: "PostgreSQL was never looked at"},
 	{ID: "SD-40", In: Stopping, When: all(stoppedTwice), Then: leave, To: Exited,

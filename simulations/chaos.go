@@ -8,6 +8,7 @@ import (
 
 	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/kernel"
 )
 
 // Chaos is one cluster's bad day: settings drawn from a seed, then faults at random moments, many of them just when a
@@ -19,49 +20,68 @@ type Chaos struct {
 	ttl, loopWait, retry time.Duration
 	doc                  map[string]any
 
-	paused   bool
 	quiet    bool           // no faults for a moment
 	until    events.Instant // of the faults
 	leftover int            // faults that may still be planned for tender moments
-	judges   judges
+	wiped    bool           // what the store had acknowledged was lost
+	faults   []func(m *Member)
 }
 
-// NewChaos draws a cluster from a seed. Faults last for d.
-func NewChaos(seed uint64, d time.Duration) *Chaos {
-	set := Settings{Seed: seed, Members: 1}
-	w := New(set)
-	c := &Chaos{doc: map[string]any{}}
-	w.set.Members = 2 + w.rand.IntN(3)
-	if w.rand.IntN(4) == 0 {
+// ChaosSettings say which bad day.
+type ChaosSettings struct {
+	Seed  uint64
+	Tape  *kernel.Tape // instead of Seed, when it is not nil
+	Store string       // the kind of store
+	For   time.Duration
+	// Mutant makes all agents wrong, to see whether that is noticed.
+	Mutant *Mutant
+}
+
+// NewChaos draws a cluster, whose faults last for some time.
+func NewChaos(set ChaosSettings) *Chaos {
+	w := New(Settings{Seed: set.Seed, Tape: set.Tape, Store: set.Store, Mutant: set.Mutant})
+	c := &Chaos{World: w, doc: map[string]any{}}
+	members := 2 + c.pick("members", 3)
+	if c.pick("guard preferred", 4) == 3 {
 		w.set.Guard = "preferred"
 	}
-	c.World = w
 	c.drawTiming()
-	c.doc["primary_start_timeout"] = []int{0, 300}[w.rand.IntN(2)]
-	c.doc["postgresql"] = map[string]any{"use_pg_rewind": w.rand.IntN(5) > 0, "remove_data_directory_on_diverged_timelines": w.rand.IntN(3) == 0}
+	c.doc["primary_start_timeout"] = []int{300, 0}[c.pick("primary_start_timeout", 2)]
+	c.doc["postgresql"] = map[string]any{"use_pg_rewind": c.pick("no pg_rewind", 5) < 4,
+		"remove_data_directory_on_diverged_timelines": c.pick("discard diverged data", 3) == 2}
 	w.set.Config = c.document()
-	w.members = w.members[:0]
-	w.agenda = nil
-	for i := range w.set.Members {
+	for i := range members {
 		m := newMember(w, fmt.Sprintf("n%d", i+1))
-		if i > 1 && w.rand.IntN(4) == 0 {
+		if i > 1 && c.pick("nofailover", 4) == 3 {
 			m.Tags.NoFailover = true
 		}
 		w.members = append(w.members, m)
 	}
-	c.leftover = 10 + w.rand.IntN(40)
-	c.until = w.now.Add(d)
-	c.watch()
+	c.leftover = 10 + c.pick("faults at tender moments", 40)
+	c.until = w.Now().Add(set.For)
+	c.onStep = c.tender
 	return c
 }
 
+// pick draws one of n from the choices of the schedule; time draws one below d.
+func (c *Chaos) pick(label string, n int) int { return c.schedule.Pick(label, n) }
+
+func (c *Chaos) time(label string, d time.Duration) time.Duration {
+	return kernel.Between(c.schedule, label, 0, d)
+}
+
+// anyone draws a member.
+func (c *Chaos) anyone() *Member { return c.members[c.pick("whom", len(c.members))] }
+
 func (c *Chaos) drawTiming() {
-	c.ttl = time.Duration(3+c.rand.IntN(28)) * time.Second
-	if c.rand.IntN(2) == 0 {
-		c.ttl = time.Duration(3+c.rand.IntN(5)) * time.Second
+	least := max(int(c.store.Limits().MinTTL/time.Second), 3)
+	ttl := least + c.pick("ttl", 28)
+	if c.pick("a short ttl", 2) == 1 {
+		ttl = least + c.pick("ttl", 5)
 	}
-	c.loopWait = time.Duration(1+c.rand.IntN(10)) * time.Second
-	c.retry = time.Duration(1+c.rand.IntN(10)) * time.Second
+	c.ttl = time.Duration(ttl) * time.Second
+	c.loopWait = time.Duration(1+c.pick("loop_wait", 10)) * time.Second
+	c.retry = time.Duration(1+c.pick("retry_timeout", 10)) * time.Second
 	c.doc["ttl"], c.doc["loop_wait"], c.doc["retry_timeout"] = int(c.ttl.Seconds()), int(c.loopWait.Seconds()), int(c.retry.Seconds())
 }
 
@@ -80,21 +100,20 @@ func (c *Chaos) say(format string, args ...any) {
 // Run lets everything happen and tells what is wrong, empty if nothing.
 func (c *Chaos) Run() []string {
 	for _, m := range c.members {
-		m := m
-		c.after(c.within(2*time.Second), m.Start)
+		c.after(c.time("start", 2*time.Second), m.Start)
 	}
-	if c.rand.IntN(5) > 0 { // else the day is bad from its beginning
+	if c.pick("bad from the beginning", 5) < 4 {
 		tender := c.leftover
 		c.leftover = 0
 		if !c.RunUntil(2*time.Minute, c.Healthy) {
-			c.breaks("the cluster did not come up")
+			c.breaks("L1: the cluster did not come up")
 			return c.Broken
 		}
 		c.leftover = tender
 	}
 	c.drawFaults()
 	c.plan()
-	for c.now < c.until && len(c.Broken) == 0 {
+	for c.Now() < c.until && len(c.Broken) == 0 {
 		c.World.Run(time.Second)
 	}
 	if len(c.Broken) > 0 {
@@ -106,9 +125,9 @@ func (c *Chaos) Run() []string {
 }
 
 func (c *Chaos) drawFaults() {
-	rare := func() int { return []int{0, 0, 3, 20}[c.rand.IntN(4)] }
+	rare := func() int { return []int{0, 0, 3, 20}[c.pick("how often", 4)] }
 	c.Faults = Faults{
-		LostRequest: rare(), LostAnswer: rare(), LateRequest: rare(), Refused: rare() * 5, LateWatch: rare(),
+		LostRequest: rare(), LostAnswer: rare(), LateRequest: rare(), LateAnswer: rare(), Refused: rare() * 5,
 		SlowPeer: rare() * 3, FailedEffect: rare() * 2, SlowEffect: rare() * 4, LateLook: rare() * 3,
 	}
 }
@@ -117,16 +136,16 @@ func (c *Chaos) drawFaults() {
 func (c *Chaos) heal() {
 	c.say("everything is healed")
 	c.Faults = Faults{}
-	if !c.store.up {
-		c.SetStore(true)
+	c.store.Join()
+	c.SetStore(true)
+	for i := range c.store.Servers() {
+		c.store.Thaw(i)
 	}
 	for _, m := range c.members {
-		if m.storeCut {
-			c.Cut(m.name, false)
-		}
+		m.line.noRequests, m.line.noAnswers = false, false
 		m.isolated, m.pg.hung = false, false
 		switch {
-		case !m.alive && !m.guardAlive:
+		case !m.alive && !m.guard.alive:
 			m.Exit = -1
 			m.Boot()
 		case !m.alive:
@@ -143,7 +162,7 @@ func (c *Chaos) heal() {
 			m.Start()
 		}
 	}
-	c.paused = false
+	c.RunUntil(time.Minute, c.connected)
 	delete(c.doc, "pause")
 	c.Put(events.KeyFailover, "{}")
 	c.Put(events.KeyConfig, c.document())
@@ -155,6 +174,9 @@ func (c *Chaos) bound() time.Duration { return 3*30*time.Second + 4*c.loopWait +
 func (c *Chaos) demandHealth() {
 	healthy := func() bool { return c.Leader() != nil && len(c.unsettled()) == 0 }
 	if !c.RunUntil(c.bound(), healthy) {
+		if c.wiped && c.needsPerson() {
+			return
+		}
 		c.breaks(fmt.Sprintf("L1/L2: %v after everything was healed: leader %q, %s", c.bound(), c.LeaderKey(), strings.Join(c.unsettled(), "; ")))
 		return
 	}
@@ -166,6 +188,22 @@ func (c *Chaos) demandHealth() {
 	if c.Leader() != leader || len(c.unsettled()) > 0 {
 		c.breaks(fmt.Sprintf("L3: the healed cluster does not stay as it is: %s", strings.Join(c.unsettled(), "; ")))
 	}
+}
+
+// needsPerson tells that the store has lost the cluster and that nobody may create it again: no member has the data of a
+// primary, and each says that it waits for a person.
+func (c *Chaos) needsPerson() bool {
+	if kv, there := c.Key(events.KeyInitialize); there && kv.Value != "" {
+		return false
+	}
+	for _, m := range c.members {
+		switch m.engine.Status().Rule {
+		case "FL-24", "SP-65", "SX-99", "WA-27", "WA-50":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // unsettled are the members that neither lead nor follow, nor wait for a person for a right reason.
@@ -200,10 +238,8 @@ func (c *Chaos) rightlyStranded(m *Member) bool {
 	return m.pg.half || m.pg.diverged(&leader.pg)
 }
 
-func (c *Chaos) began() events.Instant { return events.Instant(time.Hour) }
-
-// end is the end of the trace and how things stand.
-func (c *Chaos) end(lines int) string {
+// Story is the end of what happened, at most so many lines, and how things stand.
+func (c *Chaos) Story(lines int) string {
 	c.Trace = c.Trace[max(0, len(c.Trace)-lines):]
 	return strings.Join(c.Trace, "\n") + "\n" + c.stand()
 }
@@ -219,8 +255,8 @@ func (c *Chaos) stand() string {
 		p := &m.pg
 		fmt.Fprintf(&b, "%s frozen %v cut %v guard %v/%v/%v pg data %v half %v running %v starting %v recovery %v "+
 			"control %q tl %d lsn %v streaming %v from %q nofailover %v| %s\n",
-			m.name, m.frozen, m.storeCut, m.guardAlive, m.guardDeadline.Sub(c.now), m.guardFired, p.data, p.half, p.running, p.starting, p.recovery, p.control,
-			p.timeline, p.lsn, p.streaming, p.upstream, m.Tags.NoFailover, state)
+			m.name, m.frozen, m.line.noRequests, m.guard.alive, m.guard.deadline.Sub(c.Now()), m.guard.fired,
+			p.data, p.half, p.running, p.starting, p.recovery, p.control, p.timeline, p.lsn, p.streaming, p.upstream, m.Tags.NoFailover, state)
 	}
 	fmt.Fprintf(&b, "%s leader key %q\n", c.clock(), c.LeaderKey())
 	return b.String()

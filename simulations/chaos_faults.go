@@ -11,13 +11,13 @@ import (
 
 // plan sets the next fault, again and again until the time is over.
 func (c *Chaos) plan() {
-	pause := c.within(8 * time.Second)
-	if c.rand.IntN(3) == 0 {
-		pause = c.within(300 * time.Millisecond)
+	pause := c.time("pause between faults", 8*time.Second)
+	if c.pick("a fault soon after", 3) == 2 {
+		pause = c.time("pause between faults", 300*time.Millisecond)
 	}
 	c.after(pause, func() {
-		if c.now < c.until {
-			c.fault(c.members[c.rand.IntN(len(c.members))])
+		if c.Now() < c.until {
+			c.fault(c.anyone())
 			c.plan()
 		}
 	})
@@ -25,7 +25,7 @@ func (c *Chaos) plan() {
 
 // tender plans a fault for a moment when a member is in the middle of something.
 func (c *Chaos) tender(m *Member, d *events.Decision) {
-	if c.now >= c.until || c.leftover == 0 || d.From == d.To {
+	if c.Now() >= c.until || c.leftover == 0 || d.From == d.To {
 		return
 	}
 	switch d.To {
@@ -34,22 +34,22 @@ func (c *Chaos) tender(m *Member, d *events.Decision) {
 	default:
 		return
 	}
-	if c.rand.IntN(4) > 0 {
+	if c.pick("a tender moment", 4) < 3 {
 		return
 	}
 	c.leftover--
-	soon := c.within(150 * time.Millisecond)
-	if c.rand.IntN(4) == 0 { // when the lease is about to end
-		if e := c.store.keys[events.KeyLeader]; e != nil && e.expires > c.now {
-			soon = max(e.expires.Sub(c.now)-c.within(4*time.Second), 0)
+	soon := c.time("how soon", 150*time.Millisecond)
+	if c.pick("when the lease is about to end", 4) == 3 {
+		if ends := c.store.Truth().Ends; ends > c.Now() {
+			soon = max(ends.Sub(c.Now())-c.time("before its end", 4*time.Second), 0)
 		}
 	}
 	victim := m
-	if c.rand.IntN(3) == 0 {
-		victim = c.members[c.rand.IntN(len(c.members))]
+	if c.pick("somebody else", 3) == 2 {
+		victim = c.anyone()
 	}
 	c.after(soon, func() {
-		if c.now < c.until {
+		if c.Now() < c.until {
 			c.fault(victim)
 		}
 	})
@@ -58,94 +58,160 @@ func (c *Chaos) tender(m *Member, d *events.Decision) {
 // fenceable tells that something besides the agent would stop this PostgreSQL, or that it need not be stopped. The
 // death of agent and guard at once is beyond what is promised (G7 of package fence).
 func (c *Chaos) fenceable(m *Member) bool {
-	return m.guardAlive && (!m.pg.running || m.pg.recovery && !c.promoting(m) || m.guardDeadline != 0 || c.paused) || !m.pg.running
+	return m.guard.alive && (!m.pg.running || m.pg.recovery && !c.promoting(m) || m.guard.deadline != 0 || c.operators.paused) || !m.pg.running
 }
 
 func (c *Chaos) promoting(m *Member) bool { return m.alive && m.engine.State() == engine.Promoting }
 
 // aroundTTL is a time for which an agent may be away: the lease ends in it, or just does not.
 func (c *Chaos) aroundTTL() time.Duration {
-	return c.ttl/2 + c.within(c.ttl)
+	return c.ttl/2 + c.time("around the ttl", c.ttl)
 }
 
 func (c *Chaos) fault(m *Member) {
 	if c.quiet {
 		return
 	}
-	switch kind := c.rand.IntN(24); kind {
-	case 0, 1:
-		c.killAgent(m)
-	case 2, 3:
-		c.freeze(m)
-	case 4, 5:
-		if m.pg.running {
-			c.say("the postmaster of %s is killed", m.name)
-			m.CrashPostgres()
-		}
-	case 6:
-		c.crashHost(m)
-	case 7:
-		if m.alive && !m.frozen && m.guardAlive {
-			c.say("the guard of %s is killed", m.name)
-			m.KillGuard()
-		}
-	case 8:
-		if c.store.up {
-			d := c.within(2 * c.ttl)
-			c.say("the store is down for %v", d)
-			c.SetStore(false)
-			c.after(d, func() { c.SetStore(true) })
-		}
-	case 9, 10:
-		if !m.storeCut {
-			d := c.within(3 * c.ttl)
-			c.say("%s is cut from the store for %v", m.name, d)
-			c.Cut(m.name, true)
-			c.after(d, func() { c.Cut(m.name, false) })
-		}
-	case 11:
-		if !m.isolated {
-			d := c.within(30 * time.Second)
-			c.say("%s is isolated from the other members for %v", m.name, d)
-			m.isolated = true
-			c.after(d, func() { m.isolated = false })
-		}
-	case 12, 13, 14:
-		c.switchover()
-	case 15:
-		c.pause()
-	case 16, 17:
-		c.editConfig()
-	case 18:
-		c.emptyData(m)
-	case 19, 20:
-		c.order(m)
-	case 21:
-		c.stopAgent(m)
-	case 22:
-		if m.pg.running && !m.pg.hung {
-			d := c.within(20 * time.Second)
-			pid := m.pg.pid
-			c.say("PostgreSQL of %s hangs for %v", m.name, d)
-			m.pg.hung = true
-			c.after(d, func() {
-				if m.pg.pid == pid {
-					m.pg.hung = false
-				}
-			})
-		}
-	case 23:
-		c.drawFaults()
-		c.say("small faults: %+v", c.Faults)
+	kinds := c.kinds()
+	if k := c.pick("fault", 1+len(kinds)); k > 0 {
+		kinds[k-1](m)
 	}
+}
+
+// kinds are the faults; those that stand twice come twice as often.
+func (c *Chaos) kinds() []func(m *Member) {
+	if c.faults == nil {
+		c.faults = []func(m *Member){
+			c.killAgent, c.killAgent, c.freeze, c.freeze, c.crashPostgres, c.crashPostgres, c.crashHost, c.killGuard, c.storeOutage, c.storeServer,
+			c.storeServer, c.storeSplit, c.storeTrouble, c.cutFromStore, c.cutFromStore, c.isolate, c.switchover, c.switchover, c.switchover,
+			c.pause, c.editConfig, c.editConfig, c.emptyData, c.order, c.order, c.stopAgent, c.hang, c.smallFaults,
+		}
+	}
+	return c.faults
+}
+
+func (c *Chaos) crashPostgres(m *Member) {
+	if m.pg.running {
+		c.say("the postmaster of %s is killed", m.name)
+		m.CrashPostgres()
+	}
+}
+
+func (c *Chaos) killGuard(m *Member) {
+	if m.alive && !m.frozen && m.guard.alive {
+		c.say("the guard of %s is killed", m.name)
+		m.KillGuard()
+	}
+}
+
+func (c *Chaos) storeOutage(*Member) {
+	if !c.storeUp() {
+		return
+	}
+	d := c.time("outage", 2*c.ttl)
+	c.say("the store is down for %v", d)
+	c.SetStore(false)
+	c.after(d, func() { c.SetStore(true) })
+}
+
+// storeServer kills or freezes one server of the store, rather often the one that leads it.
+func (c *Chaos) storeServer(*Member) {
+	s := c.pick("which server", c.store.Servers())
+	if leader := c.store.Leader(); leader >= 0 && c.pick("the leader", 2) == 1 {
+		s = leader
+	}
+	d := c.time("outage of a server", 2*c.ttl)
+	if c.pick("frozen", 2) == 1 {
+		c.say("server %d of the store is frozen for %v", s, d)
+		c.store.Freeze(s)
+		c.after(d, func() { c.store.Thaw(s) })
+		return
+	}
+	c.say("server %d of the store is killed, for %v", s, d)
+	c.store.Kill(s)
+	c.after(d, func() {
+		if c.storeUp() {
+			c.store.Start(s)
+		}
+	})
+}
+
+// storeSplit cuts one server off from the others.
+func (c *Chaos) storeSplit(*Member) {
+	if c.store.Servers() < 3 {
+		return
+	}
+	s := c.pick("which server", c.store.Servers())
+	d := c.time("split", 2*c.ttl)
+	c.say("server %d of the store is cut from the others for %v", s, d)
+	c.store.Split([]int{s})
+	c.after(d, c.store.Join)
+}
+
+func (c *Chaos) storeTrouble(*Member) {
+	all := c.store.Troubles()
+	if len(all) == 0 {
+		return
+	}
+	t := all[c.pick("trouble", len(all))]
+	if t.Wipes {
+		if c.pick("though it wipes the store", 4) < 3 {
+			return
+		}
+		c.wiped = true
+	}
+	c.say("the store: %s", t.Name)
+	t.Do()
+}
+
+func (c *Chaos) cutFromStore(m *Member) {
+	if m.line.noRequests || m.line.noAnswers {
+		return
+	}
+	d := c.time("cut", 3*c.ttl)
+	how := []string{"both ways", "its requests are lost", "the answers are lost"}[c.pick("one way", 3)]
+	m.line.resets = c.pick("refused", 2) == 1
+	c.say("%s is cut from the store for %v: %s", m.name, d, how)
+	m.line.noRequests, m.line.noAnswers = how != "the answers are lost", how != "its requests are lost"
+	c.after(d, func() { m.line.noRequests, m.line.noAnswers = false, false })
+}
+
+func (c *Chaos) isolate(m *Member) {
+	if m.isolated {
+		return
+	}
+	d := c.time("isolation", 30*time.Second)
+	c.say("%s is isolated from the other members for %v", m.name, d)
+	m.isolated = true
+	c.after(d, func() { m.isolated = false })
+}
+
+func (c *Chaos) hang(m *Member) {
+	if !m.pg.running || m.pg.hung {
+		return
+	}
+	d := c.time("hang", 20*time.Second)
+	pid := m.pg.pid
+	c.say("PostgreSQL of %s hangs for %v", m.name, d)
+	m.pg.hung = true
+	c.after(d, func() {
+		if m.pg.pid == pid {
+			m.pg.hung = false
+		}
+	})
+}
+
+func (c *Chaos) smallFaults(*Member) {
+	c.drawFaults()
+	c.say("small faults: %+v", c.Faults)
 }
 
 func (c *Chaos) killAgent(m *Member) {
 	if !m.alive || m.frozen || !c.fenceable(m) {
 		return
 	}
-	d := c.within(4 * time.Second)
-	if c.rand.IntN(2) == 0 {
+	d := c.time("away", 4*time.Second)
+	if c.pick("away for about a ttl", 2) == 1 {
 		d = c.aroundTTL()
 	}
 	c.say("the agent of %s is killed, for %v", m.name, d)
@@ -176,7 +242,7 @@ func (c *Chaos) freeze(m *Member) {
 }
 
 func (c *Chaos) crashHost(m *Member) {
-	d := c.within(2 * c.ttl)
+	d := c.time("host down", 2*c.ttl)
 	c.say("the host of %s crashes, for %v", m.name, d)
 	m.KillAll()
 	run := m.run
@@ -190,10 +256,10 @@ func (c *Chaos) crashHost(m *Member) {
 }
 
 func (c *Chaos) stopAgent(m *Member) {
-	if !m.alive || m.frozen || c.paused {
+	if !m.alive || m.frozen || c.operators.paused {
 		return
 	}
-	d := 10*time.Second + c.within(20*time.Second)
+	d := 10*time.Second + c.time("stopped", 20*time.Second)
 	c.say("the agent of %s is asked to stop", m.name)
 	m.Stop()
 	c.after(d, func() {
@@ -205,34 +271,32 @@ func (c *Chaos) stopAgent(m *Member) {
 	})
 }
 
-func (c *Chaos) switchover() {
-	if !c.store.up {
+func (c *Chaos) switchover(*Member) {
+	if !c.storeUp() {
 		return
 	}
-	name := func() string { return c.members[c.rand.IntN(len(c.members))].name }
+	name := func() string { return c.anyone().name }
 	r := map[string]string{}
-	if c.rand.IntN(5) > 0 {
+	if c.pick("a failover", 5) < 4 {
 		r["leader"] = c.LeaderKey()
-		if c.rand.IntN(4) == 0 {
+		if c.pick("a wrong leader", 4) == 3 {
 			r["leader"] = name()
 		}
 	}
-	if c.rand.IntN(3) > 0 || r["leader"] == "" {
+	if c.pick("no candidate", 3) < 2 || r["leader"] == "" {
 		r["member"] = name()
-		if c.rand.IntN(10) == 0 {
+		if c.pick("nobody known", 10) == 9 {
 			r["member"] = "nosuch"
 		}
 	}
-	if c.rand.IntN(5) == 0 {
-		r["scheduled_at"] = epochWall.Add(time.Duration(c.now) + c.within(20*time.Second)).Format(time.RFC3339)
+	if c.pick("scheduled", 5) == 4 {
+		r["scheduled_at"] = epochWall.Add(time.Duration(c.Now()) + c.time("schedule", 20*time.Second)).Format(time.RFC3339)
 	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		panic("chaos: " + err.Error()) // it holds only texts
 	}
 	c.say("an operator writes failover %s", b)
-	c.judges.moved = c.now
-	c.judges.failover(r["leader"], r["member"])
 	c.Put(events.KeyFailover, string(b))
 }
 
@@ -240,22 +304,22 @@ func (c *Chaos) switchover() {
 // dangerous when a primary cannot learn of it; operators are told to end it only then.
 func (c *Chaos) connected() bool {
 	for _, m := range c.members {
-		if !m.alive || m.frozen || m.storeCut {
+		if !m.alive || m.frozen || m.line.noRequests || m.line.noAnswers || !m.engine.Status().DCSReachable {
 			return false
 		}
 	}
-	return c.store.up
+	return c.storeUp()
 }
 
-func (c *Chaos) pause() {
+func (c *Chaos) pause(*Member) {
 	if !c.connected() {
 		return
 	}
-	c.paused = !c.paused
-	c.doc["pause"] = c.paused
-	c.say("an operator sets pause %v", c.paused)
+	pause := !c.operators.paused
+	c.doc["pause"] = pause
+	c.say("an operator sets pause %v", pause)
 	c.Put(events.KeyConfig, c.document())
-	if !c.paused {
+	if !pause {
 		c.unpause()
 	}
 }
@@ -277,13 +341,13 @@ func (c *Chaos) unpause() {
 	c.after(100*time.Millisecond, again)
 }
 
-func (c *Chaos) editConfig() {
-	if !c.store.up {
+func (c *Chaos) editConfig(*Member) {
+	if !c.storeUp() {
 		return
 	}
-	if c.rand.IntN(4) == 0 {
-		bad := []string{`{"ttl":"soon"}`, `{`, `[]`, `null`, `{"ttl":1,"loop_wait":-3}`, `{"postgresql":7}`}[c.rand.IntN(6)]
-		if !c.paused {
+	if c.pick("a bad edit", 4) == 3 {
+		bad := []string{`{"ttl":"soon"}`, `{`, `[]`, `null`, `{"ttl":1,"loop_wait":-3}`, `{"postgresql":7}`}[c.pick("how bad", 6)]
+		if !c.operators.paused {
 			c.say("an operator writes config %s", bad)
 			c.Put(events.KeyConfig, bad)
 		}
@@ -319,11 +383,10 @@ func (c *Chaos) order(m *Member) {
 	if !m.alive {
 		return
 	}
-	r := events.OperatorRequest{ID: fmt.Sprint("o", c.rand.IntN(1e6)), Verb: events.AskRestart}
-	if c.rand.IntN(3) == 0 {
-		r.Verb, r.Force = events.AskReinitialize, c.rand.IntN(2) == 0
+	r := events.OperatorRequest{ID: fmt.Sprint("o", c.pick("order", 1e6)), Verb: events.AskRestart}
+	if c.pick("reinitialize", 3) == 2 {
+		r.Verb, r.Force = events.AskReinitialize, c.pick("forced", 2) == 1
 	}
 	c.say("an operator asks %s for %s", m.name, r.Verb)
-	c.judges.ordered(m, r.Verb)
 	m.Ask(r)
 }

@@ -8,8 +8,17 @@ import (
 	"time"
 )
 
-// TestChaos runs bad days. REGENT_CHAOS_SEEDS is how many (or a range, from-to); REGENT_CHAOS_MINUTES how long each lasts.
+// TestChaos runs bad days on every store. REGENT_CHAOS_SEEDS is how many (or a range, from-to); REGENT_CHAOS_MINUTES how long each lasts,
+// and REGENT_CHAOS_STORE names the one store to run on.
 func TestChaos(t *testing.T) {
+	for _, store := range StoreKinds() {
+		if only := os.Getenv("REGENT_CHAOS_STORE"); only == "" || only == store {
+			t.Run(store, func(t *testing.T) { badDays(t, store) })
+		}
+	}
+}
+
+func badDays(t *testing.T, store string) {
 	from, to := seeds(t, "REGENT_CHAOS_SEEDS", 0, 30)
 	minutes := 4
 	if text := os.Getenv("REGENT_CHAOS_MINUTES"); text != "" {
@@ -21,7 +30,8 @@ func TestChaos(t *testing.T) {
 	}
 	virtual, began, failures := time.Duration(0), time.Now(), 0
 	for seed := from; seed < to; seed++ {
-		a, b := NewChaos(seed, time.Duration(minutes)*time.Minute), NewChaos(seed, time.Duration(minutes)*time.Minute)
+		set := ChaosSettings{Seed: seed, Store: store, For: time.Duration(minutes) * time.Minute}
+		a, b := NewChaos(set), NewChaos(set)
 		twin := make(chan struct{})
 		go func() { // joined below; worlds share nothing
 			defer close(twin)
@@ -29,7 +39,7 @@ func TestChaos(t *testing.T) {
 		}()
 		broken := a.Run()
 		<-twin
-		virtual += 2 * a.now.Sub(a.began())
+		virtual += 2 * a.k.Since()
 		if a.Hash() != b.Hash() {
 			t.Errorf("two runs of seed %d differ", seed)
 		}
@@ -39,7 +49,7 @@ func TestChaos(t *testing.T) {
 			if to-from == 1 {
 				lines = 100000
 			}
-			t.Errorf("seed %d (REGENT_CHAOS_SEEDS=%d-%d):\n%s\n%s", seed, seed, seed+1, strings.Join(broken, "\n"), a.end(lines))
+			t.Errorf("seed %d (REGENT_CHAOS_STORE=%s REGENT_CHAOS_SEEDS=%d-%d):\n%s\n%s", seed, store, seed, seed+1, strings.Join(broken, "\n"), a.Story(lines))
 			if failures >= 25 {
 				t.Fatal("too many failures")
 			}

@@ -4,7 +4,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/regent-ha/regent/backends"
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/kernel"
+	"github.com/regent-ha/regent/simulations/stores"
 )
 
 // perform is the modelled executor.
@@ -12,35 +15,19 @@ func (m *Member) perform(e events.Effect) {
 	switch a := e.Action.(type) {
 	case events.AcquireLease, events.RenewLease, events.ReleaseLease, events.HandOverLease:
 		m.performLease(e)
+	case events.PrepareLease:
+		m.write(e, stores.Request{Op: stores.Prepare, TTL: a.TTL})
 	case events.PutKey:
-		m.write(e, func() (events.Outcome, uint64) {
-			if !m.w.store.holds(a.Key, a.Expect) {
-				return events.Lost, 0
-			}
-			return events.Done, m.w.store.put(a.Key, a.Value, 0)
-		})
+		m.write(e, stores.Request{Op: stores.Put, Key: a.Key, Value: a.Value, Expect: a.Expect})
 	case events.DeleteKey:
-		m.write(e, func() (events.Outcome, uint64) {
-			if !m.w.store.holds(a.Key, a.Expect) {
-				return events.Lost, 0
-			}
-			m.w.store.remove(a.Key)
-			return events.Done, 0
-		})
+		m.write(e, stores.Request{Op: stores.Delete, Key: a.Key, Expect: a.Expect})
 	case events.PutMember:
-		m.write(e, func() (events.Outcome, uint64) {
-			return events.Done, m.w.store.put(events.KeyMembers+m.name, a.Value, a.TTL)
-		})
-	case events.PrepareLease: // this store has nothing to get ready
-		m.finish(e, time.Millisecond, events.Done, events.Result{})
+		m.write(e, stores.Request{Op: stores.PutMember, Value: a.Value, TTL: a.TTL})
 	case events.ReadDCS:
-		m.write(e, func() (events.Outcome, uint64) {
-			m.post(m.w.store.snapshot())
-			return events.Done, 0
-		})
+		m.write(e, stores.Request{Op: stores.Snapshot})
 	case events.AskPeers:
 		run := m.run
-		m.w.after(m.w.jitter(time.Millisecond), func() {
+		m.w.after(around(m.w.hosts, "a look on demand", time.Millisecond), func() {
 			if m.run == run {
 				m.observe()
 			}
@@ -50,12 +37,12 @@ func (m *Member) perform(e events.Effect) {
 		}
 	case events.ArmGuard:
 		outcome := events.Failed
-		if m.guardAlive && !m.guardFired && a.Deadline > m.w.now {
-			m.guardDeadline, outcome = a.Deadline, events.Done
+		if m.guard.arm(a.Deadline) {
+			outcome = events.Done
 		}
 		m.finish(e, time.Millisecond, outcome, events.Result{})
 	case events.DisarmGuard:
-		m.guardDeadline, m.guardFired = 0, false
+		m.guard.disarm()
 		m.finish(e, time.Millisecond, events.Done, events.Result{})
 	case events.AnswerOperator:
 	case events.Cancel:
@@ -67,94 +54,108 @@ func (m *Member) perform(e events.Effect) {
 		m.Exit = a.Code
 		m.Kill()
 	default:
+		if m.force.stale(&e, m.w.Now()) {
+			m.finish(e, time.Millisecond, events.Stale, events.Result{})
+			return
+		}
 		m.performPostgres(e)
 	}
 }
 
-// write is a request to the store that has no outcome of its own kind.
-func (m *Member) write(e events.Effect, do func() (events.Outcome, uint64)) {
-	outcome, rev := events.Unknown, uint64(0)
-	m.request(e, func() { outcome, rev = do() }, func(o events.Outcome) {
-		f := events.EffectFinished{Effect: e.ID, Action: e.Action.ActionKind(), Outcome: o}
-		if o == events.Done {
-			f.Outcome, f.Result.Revision = outcome, rev
-		} else {
-			f.Error = "timeout"
+// ask sends a request to the store.
+func (m *Member) ask(e events.Effect, r stores.Request, answer func(stores.Response)) {
+	run, mutant := m.run, m.w.set.Mutant
+	r.Deadline = e.Deadline
+	if mutant != nil && mutant.send != nil && !mutant.send(m, &r) {
+		lease := backends.Lease{Epoch: r.Epoch, SentAt: m.w.Now(), TTL: r.TTL}
+		m.w.after(time.Millisecond, func() {
+			if m.run == run {
+				answer(stores.Response{Outcome: events.Done, Lease: lease})
+			}
+		})
+		return
+	}
+	m.session.Do(r, func(resp stores.Response) {
+		if m.run != run {
+			return
 		}
-		m.post(f)
+		if mutant != nil && mutant.answer != nil {
+			mutant.answer(m, &r, &resp)
+		}
+		answer(resp)
+	})
+}
+
+// write is a request to the store that has no outcome of its own kind.
+func (m *Member) write(e events.Effect, r stores.Request) {
+	m.ask(e, r, func(resp stores.Response) {
+		if r.Op == stores.Snapshot && resp.Outcome == events.Done {
+			m.post(resp.Snapshot)
+		}
+		m.post(events.EffectFinished{Effect: e.ID, Ended: m.w.Now(), Action: e.Action.ActionKind(), Outcome: resp.Outcome, Error: resp.Error,
+			Result: events.Result{Revision: resp.Revision}})
 	})
 }
 
 func (m *Member) performLease(e events.Effect) {
-	sent := m.w.now
-	out := events.LeaseOutcome{Effect: e.ID, SentAt: sent, Outcome: events.Unknown}
-	s := m.w.store
-	var do func()
-	mine := func() bool { k := s.keys[events.KeyLeader]; return k != nil && k.value == m.name && k.rev == e.Epoch }
+	var op events.LeaseOp
+	r := stores.Request{Epoch: e.Epoch}
 	switch a := e.Action.(type) {
 	case events.AcquireLease:
-		out.Op, out.TTL = events.LeaseAcquire, a.TTL
-		do = func() {
-			out.Outcome = events.Lost
-			if s.holds(events.KeyLeader, int64(a.Expect)) {
-				out.Outcome, out.Epoch = events.Done, s.put(events.KeyLeader, m.name, a.TTL)
-			}
-		}
+		op, r.Op, r.Expect, r.TTL = events.LeaseAcquire, stores.Acquire, int64(a.Expect), a.TTL
 	case events.RenewLease:
-		out.Op, out.TTL = events.LeaseRenew, a.TTL
-		do = func() {
-			out.Outcome = events.Lost
-			if mine() {
-				s.prolong(events.KeyLeader, a.TTL)
-				out.Outcome, out.Epoch = events.Done, e.Epoch
-			}
-		}
+		op, r.Op, r.TTL = events.LeaseRenew, stores.Renew, a.TTL
+		m.force.shorten(e.Epoch, m.w.Now().Add(a.TTL))
 	case events.ReleaseLease:
-		out.Op = events.LeaseRelease
-		do = func() {
-			if out.Outcome = events.Lost; mine() {
-				s.remove(events.KeyLeader)
-				out.Outcome = events.Done
-			}
-		}
+		op, r.Op = events.LeaseRelease, stores.Release
+		m.force.resign(e.Epoch)
 	case events.HandOverLease:
-		out.Op = events.LeaseHandOver
-		do = func() {
-			if out.Outcome = events.Lost; mine() {
-				s.put(events.KeyLeader, a.To, a.TTL)
-				out.Outcome = events.Done
-			}
-		}
+		op, r.Op, r.To, r.TTL = events.LeaseHandOver, stores.HandOver, a.To, a.TTL
+		m.force.resign(e.Epoch)
 	}
-	m.request(e, do, func(o events.Outcome) {
-		if o != events.Done {
-			out = events.LeaseOutcome{Effect: e.ID, Op: out.Op, Outcome: o, Error: "timeout"}
+	m.ask(e, r, func(resp stores.Response) {
+		out := events.LeaseOutcome{Effect: e.ID, Op: op, Outcome: resp.Outcome, Error: resp.Error}
+		if op == events.LeaseAcquire || op == events.LeaseRenew {
+			switch resp.Outcome {
+			case events.Done:
+				l := resp.Lease
+				out.Epoch, out.SentAt, out.TTL = l.Epoch, l.SentAt, l.TTL
+				m.force.hold(l.Epoch, l.SentAt, l.SentAt.Add(l.TTL))
+			case events.Lost:
+				m.force.resign(e.Epoch)
+			}
 		}
 		m.post(out)
 	})
 }
 
 func (m *Member) askPeer(e events.Effect, p events.Peer) {
-	peer := m.w.Member(p.Name)
-	if peer == nil || peer.isolated || m.isolated || peer.frozen || m.w.chance(m.w.Faults.SlowPeer/2) {
-		m.postAfter(max(e.Deadline.Sub(m.w.now)-time.Millisecond, 0), events.PeerAnswered{Effect: e.ID, Peer: events.PeerStatus{Name: p.Name, Error: "timeout"}})
+	w := m.w
+	peer := w.Member(p.Name)
+	if peer == nil || peer.isolated || m.isolated || peer.frozen || kernel.Chance(w.net.env, "a peer's answer is lost", w.Faults.SlowPeer/2) {
+		m.postAfter(max(e.Deadline.Sub(w.Now())-time.Millisecond, 0), events.PeerAnswered{Effect: e.ID, Peer: events.PeerStatus{Name: p.Name, Error: "timeout"}})
 		return
 	}
-	m.w.after(m.w.jitter(2*time.Millisecond), func() {
+	run := m.run
+	w.after(around(w.net.env, "to a peer", peerLatency), func() {
 		st := events.PeerStatus{Name: p.Name, Error: "connection refused"}
 		if peer.alive {
 			o := peer.pg.observation()
 			st = events.PeerStatus{
 				Name: p.Name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
 				Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: peer.Tags,
-				WatchdogFailed: m.w.set.Guard == "required" && !peer.guardAlive,
+				WatchdogFailed: w.set.Guard == "required" && !peer.guard.alive,
 			}
 		}
-		way := m.w.jitter(2 * time.Millisecond)
-		if m.w.chance(m.w.Faults.SlowPeer) {
-			way += m.w.within(1900 * time.Millisecond)
+		way := around(w.net.env, "from a peer", peerLatency)
+		if kernel.Chance(w.net.env, "a peer's answer is late", w.Faults.SlowPeer) {
+			way += kernel.Between(w.net.env, "how late a peer's answer is", 0, 1900*time.Millisecond)
 		}
-		m.postAfter(way, events.PeerAnswered{Effect: e.ID, Peer: st})
+		w.after(way, func() {
+			if m.run == run {
+				m.post(events.PeerAnswered{Effect: e.ID, Peer: st})
+			}
+		})
 	})
 }
 

@@ -160,7 +160,7 @@ func (m *Member) stopServer(e events.Effect, a events.StopPostgres) {
 	look = func() {
 		alive := m.run == run && m.pending[e.ID]
 		mode := a.Mode
-		if m.w.now >= e.Deadline {
+		if m.w.Now() >= e.Deadline {
 			mode = events.StopKill
 		}
 		if p.running && p.pid == pid && p.hung && mode != events.StopKill {
@@ -178,7 +178,7 @@ func (m *Member) stopServer(e events.Effect, a events.StopPostgres) {
 			m.finish(e, time.Millisecond, outcome, r)
 		}
 	}
-	m.w.after(min(d, max(e.Deadline.Sub(m.w.now), time.Millisecond)), look)
+	m.w.after(min(d, max(e.Deadline.Sub(m.w.Now()), time.Millisecond)), look)
 }
 
 // flushToReplicas is what a fast shutdown does: every walsender sends what there is.
@@ -207,7 +207,7 @@ func (m *Member) promote(e events.Effect) {
 	fails := m.fails()
 	how := 0
 	if fails {
-		how = m.w.rand.IntN(3)
+		how = m.w.postgres.Pick("how a promotion fails", 3)
 	}
 	m.w.after(m.takes(60*time.Millisecond), func() {
 		switch {

@@ -36,6 +36,13 @@ type postgres struct {
 	streaming bool
 }
 
+// tick is what goes on all the time: clients write, WAL flows.
+func (p *postgres) tick() {
+	p.write()
+	p.stream()
+	p.w.after(10*time.Millisecond, p.tick)
+}
+
 // writable is the truth that S1 is about, whatever anybody believes.
 func (p *postgres) writable() bool { return p.running && !p.starting && !p.recovery && !p.hung }
 
@@ -85,7 +92,7 @@ func (p *postgres) die() {
 	p.running, p.starting, p.streaming = false, false, false
 	pid := p.pid
 	p.m.post(events.PostgresExited{PID: pid})
-	p.m.postAfter(p.w.jitter(30*time.Millisecond), events.PostgresExited{PID: pid, Gone: true})
+	p.m.postAfter(around(p.w.postgres, "children of a dead postmaster", 30*time.Millisecond), events.PostgresExited{PID: pid, Gone: true})
 }
 
 // stop ends the server and tells where its WAL ends, if it was a primary that was shut down in order.
@@ -113,9 +120,10 @@ func (p *postgres) start(primary bool, upstream string, takes time.Duration, don
 	if !primary {
 		p.control = inArchiveRecovery
 	}
-	p.w.seq++
-	p.pid = int(p.w.seq)
+	p.w.pids++
+	p.pid = p.w.pids
 	pid := p.pid
+	p.m.guard.sees()
 	p.w.after(takes, func() {
 		if !p.running || p.pid != pid {
 			done(false)
@@ -143,7 +151,7 @@ func (p *postgres) endRecovery() {
 }
 
 func (p *postgres) observation() events.Observation {
-	o := events.Observation{Sampled: p.w.now, Data: events.DataEmpty}
+	o := events.Observation{Sampled: p.w.Now(), Data: events.DataEmpty}
 	if !p.data {
 		return o
 	}

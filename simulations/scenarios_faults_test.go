@@ -84,7 +84,7 @@ func TestMemberOnALeftTimelineDoesNotHoldUpAnElection(t *testing.T) {
 	w.Run(2 * time.Second)
 	leader, stray, good := w.Leader(), others(w)[0], others(w)[1]
 	within(t, w, 10*time.Second, "the last moment of a renewed lease", func() bool {
-		return w.store.keys[events.KeyLeader].expires.Sub(w.now) > 4900*time.Millisecond
+		return w.store.Truth().Ends.Sub(w.Now()) > 4900*time.Millisecond
 	})
 	leader.KillAll()
 	w.Run(4500 * time.Millisecond)
@@ -103,7 +103,7 @@ func TestSwitchoverRequestIsClearedThoughTheFirstAttemptFails(t *testing.T) {
 		w.Faults.LostRequest = 1000
 		w.Run(time.Second)
 		w.Faults.LostRequest = 0
-		within(t, w, 10*time.Second, "a cleared request", func() bool { return w.store.keys[events.KeyFailover].value == "{}" })
+		within(t, w, 10*time.Second, "a cleared request", func() bool { return says(w, events.KeyFailover) == "{}" })
 		return w
 	})
 }
@@ -170,7 +170,7 @@ func TestLeaseWonJustBeforeItsEndIsUsedOrGivenBack(t *testing.T) {
 		within(t, w, time.Minute, "a healthy cluster", w.Healthy)
 		m := others(w)[0]
 		w.Put(events.KeyFailover, fmt.Sprintf(`{"leader":%q}`, w.Leader().name))
-		within(t, w, 10*time.Second, "the lease", func() bool { e := w.store.keys[events.KeyLeader]; return e.value == m.name && e.ttl > 10*time.Second })
+		within(t, w, 10*time.Second, "the lease", func() bool { l := w.store.Truth(); return l.Holder == m.name && l.Ends.Sub(w.Now()) > 10*time.Second })
 		m.Freeze() // before it learns that its claim has succeeded
 		w.Run(28 * time.Second)
 		m.Thaw()
@@ -199,14 +199,14 @@ func TestVanishedInitializeKeyIsWrittenAgain(t *testing.T) {
 	w := grown(t, 3, quick)
 	id := w.Leader().pg.sysid
 	for range 2 {
-		w.store.remove(events.KeyInitialize)
-		within(t, w, 5*time.Second, "the key", func() bool { e := w.store.keys[events.KeyInitialize]; return e != nil && e.value == id })
+		w.Remove(events.KeyInitialize)
+		within(t, w, 5*time.Second, "the key", func() bool { return says(w, events.KeyInitialize) == id })
 	}
-	w.store.remove(events.KeyInitialize)
+	w.Remove(events.KeyInitialize)
 	w.Faults.Refused = 1000
 	w.Run(500 * time.Millisecond)
 	w.Faults.Refused = 0
-	within(t, w, 5*time.Second, "the key", func() bool { e := w.store.keys[events.KeyInitialize]; return e != nil && e.value == id })
+	within(t, w, 5*time.Second, "the key", func() bool { return says(w, events.KeyInitialize) == id })
 }
 
 func TestPrimaryThatLosesTheLeaseInARestartDoesNotComeBack(t *testing.T) {
@@ -217,7 +217,7 @@ func TestPrimaryThatLosesTheLeaseInARestartDoesNotComeBack(t *testing.T) {
 		old.Ask(events.OperatorRequest{ID: "1", Verb: events.AskRestart})
 		w.Run(100 * time.Millisecond)
 		w.Faults.SlowEffect = 0
-		w.store.remove(events.KeyLeader) // by a person, or a store that was wiped
+		w.Remove(events.KeyLeader) // by a person, or a store that was wiped
 		within(t, w, 5*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
 		within(t, w, 30*time.Second, "a healthy cluster again", w.Healthy)
 		return w
@@ -249,13 +249,9 @@ func TestDeadlineThatCouldNotBeToldOnceIsToldAgain(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) *World {
 		w := grown(t, seed, quick)
 		old := w.Leader()
-		old.Mutate = func(e *events.Effect) {
-			if _, ok := e.Action.(events.ArmGuard); ok {
-				e.Action = events.ArmGuard{Deadline: 1} // has passed: refused, and nothing of the guard changes
-			}
-		}
+		old.guard.deaf = true
 		w.Run(2500 * time.Millisecond)
-		old.Mutate = nil
+		old.guard.deaf = false
 		w.Run(time.Minute)
 		sound(t, w)
 		if w.Leader() != old || w.Fired["LD-40"] > 0 {
@@ -276,7 +272,7 @@ func TestClusterWithDataIsNotCreatedAgain(t *testing.T) {
 	empty.Boot()
 	within(t, w, 30*time.Second, "a leader", func() bool { return w.Leader() != nil })
 	w.Run(10 * time.Second)
-	if v := w.store.keys[events.KeyInitialize].value; v != id || w.Fired["WA-40"] > 0 {
+	if v := says(w, events.KeyInitialize); v != id || w.Fired["WA-40"] > 0 {
 		t.Fatalf("initialize is %q\n%s", v, picture(w))
 	}
 	old.Boot()

@@ -40,7 +40,7 @@ func TestSwitchoverToNobodyIsRefusedAndCleared(t *testing.T) {
 		`{"leader":"nosuch"}`,
 	} {
 		w.Put(events.KeyFailover, request)
-		within(t, w, 15*time.Second, "a cleared request", func() bool { return w.store.keys[events.KeyFailover].value == "{}" })
+		within(t, w, 15*time.Second, "a cleared request", func() bool { return says(w, events.KeyFailover) == "{}" })
 		if w.Leader() != old {
 			t.Fatalf("%s moved the lease\n%s", request, picture(w))
 		}
@@ -50,7 +50,7 @@ func TestSwitchoverToNobodyIsRefusedAndCleared(t *testing.T) {
 func TestScheduledSwitchoverHappensAtItsTime(t *testing.T) {
 	w := grown(t, 2, config)
 	old := w.Leader()
-	at := epochWall.Add(time.Duration(w.now)).Add(45 * time.Second)
+	at := epochWall.Add(time.Duration(w.Now())).Add(45 * time.Second)
 	w.Put(events.KeyFailover, fmt.Sprintf(`{"leader":%q,"scheduled_at":%q}`, old.name, at.Format(time.RFC3339)))
 	w.Run(43 * time.Second)
 	if w.Leader() != old {
@@ -123,7 +123,7 @@ func TestMemberOfTheSameNameIsRefused(t *testing.T) {
 	w := grown(t, 4, config)
 	victim := others(w)[0]
 	twin := newMember(w, victim.name) // another host, configured with the same name by mistake
-	w.store.keys[events.KeyMembers+victim.name].value = `{"api_url":"http://elsewhere:8008/patroni","conn_url":"postgres://elsewhere:5432/postgres"}`
+	w.Put(events.KeyMembers+victim.name, `{"api_url":"http://elsewhere:8008/patroni","conn_url":"postgres://elsewhere:5432/postgres"}`)
 	twin.Start()
 	within(t, w, 10*time.Second, "the twin's end", func() bool { return twin.Exit == 1 })
 	within(t, w, 20*time.Second, "a healthy cluster", w.Healthy)

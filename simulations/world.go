@@ -1,16 +1,16 @@
 package simulations
 
 import (
-	"container/heap"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
 	"strings"
 	"time"
 
 	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/kernel"
+	"github.com/regent-ha/regent/simulations/stores"
 )
 
 // epochWall is the wall clock's reading when virtual time is zero.
@@ -18,23 +18,31 @@ var epochWall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Settings of a world.
 type Settings struct {
-	Seed    uint64
+	Seed uint64
+	// Tape is where choices come from, instead of Seed, when it is not nil.
+	Tape    *kernel.Tape
 	Members int
 	// Config is the dynamic configuration of the cluster, JSON.
 	Config string
 	// Guard is the guard policy of every member, required if empty.
 	Guard string
+	// Store is the kind of store, etcd if empty, and StoreServers how many servers it has, three if zero.
+	Store        string
+	StoreServers int
+	// Mutant makes all agents wrong. Nil: they are what they are.
+	Mutant *Mutant
 }
 
 // World is everything there is. Its methods may be called between calls of Run, by one goroutine.
 type World struct {
-	now     events.Instant
-	seq     uint64
-	agenda  agenda
-	rand    *rand.Rand
-	store   *store
+	k       *kernel.Kernel
+	store   stores.Model
+	net     *network
 	members []*Member
 	set     Settings
+
+	// The streams of choices that are not a model's own.
+	hosts, postgres, schedule *kernel.Domain
 
 	// Faults that happen by themselves.
 	Faults Faults
@@ -48,39 +56,17 @@ type World struct {
 	Fired map[events.RuleID]int
 	hash  uint64
 	Steps int
+	// Failovers counts how often a member came to lead that did not lead last.
+	Failovers  int
+	lastLeader *Member
 	// OnInput, if set, is told what a member's engine took in and what it decided, before that is performed.
 	OnInput func(member string, in events.Input, d *events.Decision)
 
-	systems int                             // clusters that were created
-	onStep  func(*Member, *events.Decision) // watches every decision before it is performed
-	onEvent func()                          // watches after every event
-}
-
-// event is something that will happen at an instant; those of one instant happen in the order of their making.
-type event struct {
-	at  events.Instant
-	seq uint64
-	do  func()
-}
-
-type agenda []event
-
-// The methods of heap.Interface. Only events are ever pushed.
-func (a agenda) Len() int { return len(a) }
-func (a agenda) Less(i, j int) bool {
-	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].seq < a[j].seq
-}
-func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(x any) {
-	if e, ok := x.(event); ok {
-		*a = append(*a, e)
-	}
-}
-func (a *agenda) Pop() any {
-	old := *a
-	x := old[len(old)-1]
-	*a = old[:len(old)-1]
-	return x
+	operators operators
+	judges    []judge
+	systems   int                             // clusters that were created
+	pids      int                             // processes that were started
+	onStep    func(*Member, *events.Decision) // watches every decision before it is performed
 }
 
 // New makes a world of empty members, whose agents have not started yet.
@@ -88,8 +74,21 @@ func New(set Settings) *World {
 	if set.Guard == "" {
 		set.Guard = "required"
 	}
-	w := &World{now: events.Instant(time.Hour), rand: rand.New(rand.NewPCG(set.Seed, 1)), set: set, Fired: map[events.RuleID]int{}, hash: 14695981039346656037}
-	w.store = newStore(w)
+	if set.Store == "" {
+		set.Store = "etcd"
+	}
+	if set.StoreServers == 0 {
+		set.StoreServers = 3
+	}
+	if set.Tape == nil {
+		set.Tape = kernel.Seeded(set.Seed)
+	}
+	w := &World{k: kernel.New(set.Tape), set: set, Fired: map[events.RuleID]int{}, hash: 14695981039346656037}
+	w.hosts, w.postgres, w.schedule = w.k.Domain("hosts"), w.k.Domain("postgres"), w.k.Domain("schedule")
+	w.net = newNetwork(w, set.StoreServers)
+	w.operators = operators{w: w, orders: map[string]events.Instant{}}
+	w.judges = newJudges(w)
+	w.store = newStore(set.Store, w.k.Domain("store"), set.StoreServers)
 	for i := range set.Members {
 		w.members = append(w.members, newMember(w, fmt.Sprintf("n%d", i+1)))
 	}
@@ -102,62 +101,42 @@ func (w *World) newSystemID() string {
 	return fmt.Sprintf("70000000000000000%02d", w.systems)
 }
 
-// after plans something d later.
-func (w *World) after(d time.Duration, do func()) {
-	w.seq++
-	heap.Push(&w.agenda, event{w.now.Add(d), w.seq, do})
-}
+// Now is true time.
+func (w *World) Now() events.Instant { return w.k.Now() }
 
-// jitter draws a latency around d.
-func (w *World) jitter(d time.Duration) time.Duration {
-	return d/2 + time.Duration(w.rand.Int64N(int64(d)))
+// after plans something d later.
+func (w *World) after(d time.Duration, do func()) { w.k.After(d, do) }
+
+// around draws a time near d, from half of it to one and a half.
+func around(d *kernel.Domain, label string, mean time.Duration) time.Duration {
+	return kernel.Between(d, label, mean/2, 3*mean/2)
 }
 
 // Run lets d of virtual time pass.
 func (w *World) Run(d time.Duration) {
-	end := w.now.Add(d)
-	for len(w.agenda) > 0 && w.agenda[0].at <= end {
-		w.next()
+	for end := w.Now().Add(d); w.next(end); {
 	}
-	w.now = end
 }
 
 // RunUntil lets time pass until ok holds, for at most d; it tells whether it does.
 func (w *World) RunUntil(d time.Duration, ok func() bool) bool {
-	end := w.now.Add(d)
-	for !ok() {
-		if len(w.agenda) == 0 || w.agenda[0].at > end {
-			return false
+	for end := w.Now().Add(d); !ok(); {
+		if !w.next(end) {
+			return ok()
 		}
-		w.next()
 	}
 	return true
 }
 
 // next lets the next thing happen, and judges.
-func (w *World) next() {
-	e := w.agenda[0]
-	heap.Pop(&w.agenda)
-	w.now = e.at
-	e.do()
-	w.judge()
-	if w.onEvent != nil {
-		w.onEvent()
+func (w *World) next(end events.Instant) bool {
+	if !w.k.Next(end) {
+		return false
 	}
-}
-
-// judge is S1: at no instant do two servers accept writes.
-func (w *World) judge() {
-	var first *Member
-	for _, m := range w.members {
-		switch {
-		case !m.pg.writable():
-		case first == nil:
-			first = m
-		default:
-			w.breaks(fmt.Sprintf("S1: %s and %s accept writes at once", first.name, m.name))
-		}
+	for _, j := range w.judges {
+		j.event()
 	}
+	return true
 }
 
 func (w *World) breaks(text string) {
@@ -166,9 +145,7 @@ func (w *World) breaks(text string) {
 	}
 }
 
-func (w *World) clock() string {
-	return fmt.Sprintf("%9.3f", w.now.Sub(events.Instant(time.Hour)).Seconds())
-}
+func (w *World) clock() string { return fmt.Sprintf("%9.3f", w.k.Since().Seconds()) }
 
 // note folds a decision into the run's hash and its trace.
 func (w *World) note(m *Member, in events.Input, d *events.Decision) {
@@ -187,8 +164,17 @@ func (w *World) note(m *Member, in events.Input, d *events.Decision) {
 	if w.OnInput != nil {
 		w.OnInput(m.name, in, d)
 	}
+	for _, j := range w.judges {
+		j.step(m, &in, d)
+	}
 	if w.onStep != nil {
 		w.onStep(m, d)
+	}
+	if d.To == engine.Leading && w.lastLeader != m {
+		if w.lastLeader != nil {
+			w.Failovers++
+		}
+		w.lastLeader = m
 	}
 	if d.From != d.To {
 		w.Trace = append(w.Trace, fmt.Sprintf("%s %-3s %-13s -> %-13s %s", w.clock(), m.name, d.From, d.To, lastLifecycle(d)))

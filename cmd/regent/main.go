@@ -76,7 +76,7 @@ known whether it was.`,
 		newHistoryCommand(), newShowConfigCommand(), newEditConfigCommand(), newVersionCommand(),
 		newWhyCommand(), newValidateCommand(),
 		// The agent and what belongs to it.
-		newRunCommand(), newGuardCommand(), newLogCommand(), newDemoCommand(), newBenchCommand(),
+		newRunCommand(), newGuardCommand(), newLogCommand(), newDemoCommand(), newBenchCommand(), newSimCommand(),
 	)
 	return root
 }

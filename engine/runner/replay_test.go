@@ -23,6 +23,7 @@ func TestRecordedRunReplaysEqual(t *testing.T) {
 				return
 			}
 			r.Post(events.LeaseOutcome{Effect: e.ID, Op: events.LeaseAcquire, Outcome: events.Done, Epoch: 40, SentAt: r.now(), TTL: 30 * time.Second})
+			r.Post(events.DCSChange{KeyValue: events.KeyValue{Key: events.KeyLeader, Value: "n1", Revision: 40}})
 		case events.Promote:
 			f := answer(e, r.now())
 			f.Result = events.Result{Timeline: 2, History: []events.TimelineSwitch{{Parent: 1, Switch: 1000, Reason: "no recovery target specified"}}}

@@ -18,8 +18,9 @@ import (
 	"github.com/regent-ha/regent/httpapi"
 )
 
-// Bare is a primary and two replicas that no agent manages, as large as the clusters that it stands beside. What its methods do by hand, with no decision to make and nobody
-// to ask, is the fastest that PostgreSQL can be moved: the figure that a failover by agents is compared with.
+// Bare is a primary and two replicas that no agent manages, as large as the clusters it stands beside. What its methods do by
+// hand, with no decision to make and nobody to ask, is the fastest that PostgreSQL can be moved: the figure that a failover by
+// agents is compared with.
 type Bare struct {
 	c       *Cluster
 	tools   string // directory of PostgreSQL's programs

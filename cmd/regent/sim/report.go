@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/regent-ha/regent/engine"
+	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations"
+)
+
+// block tells of one failure.
+func (o *Options) block(c *simulations.Chaos, v simulations.Verdict, command string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "---- broken: %s, store %s, seed %d\n", v.Invariant, v.Store, v.Seed)
+	for _, line := range v.Broken {
+		fmt.Fprintln(&b, line)
+	}
+	fmt.Fprintf(&b, "\nwhat was done, and the last steps:\n%s\n", c.Story(60))
+	if command != "" {
+		fmt.Fprintf(&b, "run it again: %s\n", command)
+	}
+	b.WriteString("----")
+	return b.String()
+}
+
+// summary prints a line for each store, and the rules that never fired.
+func (o *Options) summary(t *tally, took time.Duration) {
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(o.Out, format+"\n", args...) } // the exit code tells what matters
+	for _, store := range o.Stores {
+		runs, failed, failovers, steps := 0, 0, 0, 0
+		var happened uint64
+		for i := range t.verdicts {
+			v := &t.verdicts[i]
+			if v.Store != store {
+				continue
+			}
+			runs++
+			failovers, steps, happened = failovers+v.Failovers, steps+v.Steps, happened+v.Events
+			if len(v.Broken) > 0 {
+				failed++
+			}
+		}
+		line("%-10s %6d runs, %d failed: %.1f cluster-hours, %d events, %d decisions, %d changes of the leader", store, runs, failed, t.hours(store),
+			happened, steps, failovers)
+	}
+	line("took %v with %d jobs", took.Round(time.Millisecond), o.Jobs)
+	if silent := silentRules(t.fired); len(silent) > 0 {
+		line("rules that never fired: %s", strings.Join(silent, " "))
+	}
+}
+
+// silentRules are those of the table that did not fire.
+func silentRules(fired map[events.RuleID]int) []string {
+	var silent []string
+	for _, id := range engine.RuleIDs() {
+		if fired[id] == 0 {
+			silent = append(silent, string(id))
+		}
+	}
+	slices.Sort(silent)
+	return silent
+}
+
+func (o *Options) reports(t *tally) error {
+	if o.JSON != "" {
+		var b strings.Builder
+		for i := range t.verdicts {
+			line, err := json.Marshal(&t.verdicts[i])
+			if err != nil {
+				return fmt.Errorf("write %s: %w", o.JSON, err)
+			}
+			b.Write(append(line, '\n'))
+		}
+		if err := os.WriteFile(o.JSON, []byte(b.String()), 0o644); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	if o.JUnit != "" {
+		if err := writeJUnit(o.JUnit, t.verdicts); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	return nil
+}
+
+// The elements of JUnit's XML that every CI reads.
+type junitSuites struct {
+	XMLName xml.Name     `xml:"testsuites"`
+	Suites  []junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	Failure *junitFailure `xml:"failure,omitempty"`
+}
+
+type junitFailure struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+func writeJUnit(file string, verdicts []simulations.Verdict) error {
+	var all junitSuites
+	at := map[string]int{}
+	for i := range verdicts {
+		v := &verdicts[i]
+		n, ok := at[v.Store]
+		if !ok {
+			n = len(all.Suites)
+			at[v.Store] = n
+			all.Suites = append(all.Suites, junitSuite{Name: "regent sim " + v.Store})
+		}
+		s := &all.Suites[n]
+		c := junitCase{Class: "regent.sim." + v.Store, Name: fmt.Sprintf("seed %d", v.Seed)}
+		if len(v.Broken) > 0 {
+			c.Failure = &junitFailure{Message: v.Invariant, Text: strings.Join(v.Broken, "\n")}
+			s.Failures++
+		}
+		s.Tests++
+		s.Cases = append(s.Cases, c)
+	}
+	b, err := xml.MarshalIndent(all, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append([]byte(xml.Header), append(b, '\n')...), 0o644)
+}

@@ -1,0 +1,29 @@
+package simulations
+
+import (
+	"time"
+
+	"github.com/regent-ha/regent/engine"
+	"github.com/regent-ha/regent/events"
+)
+
+// handsOff is S11: in a pause nothing is done to PostgreSQL but by order.
+type handsOff struct{ watching }
+
+func (*handsOff) id() string { return "S11" }
+
+func (j *handsOff) step(m *Member, _ *events.Input, d *events.Decision) {
+	o := &j.w.operators
+	if !o.paused || d.From != engine.Paused || d.To == engine.Campaigning || d.To == engine.Switching {
+		return
+	}
+	for i := range d.Effects {
+		switch k := d.Effects[i].Action.ActionKind(); k {
+		case events.ActStartPostgres, events.ActStopPostgres, events.ActPromote, events.ActRewind, events.ActClone, events.ActRestartPostgres,
+			events.ActCrashRecover, events.ActBootstrap:
+			if j.w.Now().Sub(o.moved) > time.Minute && !o.ordered(m, events.AskRestart) && !o.ordered(m, events.AskReinitialize) {
+				j.breaks("S11", "%s issues %s in a pause", m.name, k)
+			}
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package simulations
+
+import "github.com/regent-ha/regent/events"
+
+// singleWriter is S1: at no instant do two servers accept writes, and nobody gives the lease away while his does.
+type singleWriter struct {
+	watching
+	told bool
+}
+
+func (*singleWriter) id() string { return "S1" }
+
+func (j *singleWriter) event() {
+	var first *Member
+	for _, m := range j.w.members {
+		switch {
+		case !m.pg.writable():
+		case first == nil:
+			first = m
+		case !j.told:
+			j.told = true
+			j.breaks("S1", "%s and %s accept writes at once", first.name, m.name)
+			return
+		}
+	}
+}
+
+func (j *singleWriter) step(m *Member, _ *events.Input, d *events.Decision) {
+	for i := range d.Effects {
+		switch d.Effects[i].Action.(type) {
+		case events.HandOverLease, events.ReleaseLease:
+			if m.pg.writable() {
+				j.breaks("S1", "%s gives the lease away while its PostgreSQL accepts writes", m.name)
+			}
+		}
+	}
+}

@@ -1,0 +1,25 @@
+package simulations
+
+import "github.com/regent-ha/regent/events"
+
+// eligiblePromotion is S3: whoever is made a primary may lead, and its data is not of a timeline that the cluster has left, unless an
+// operator gave that timeline up.
+type eligiblePromotion struct{ watching }
+
+func (*eligiblePromotion) id() string { return "S3" }
+
+func (j *eligiblePromotion) step(m *Member, _ *events.Input, d *events.Decision) {
+	for i := range d.Effects {
+		if !makesPrimary(d.Effects[i].Action) {
+			continue
+		}
+		what := d.Effects[i].Action.ActionKind()
+		if m.Tags.NoFailover {
+			j.breaks("S3", "%s issues %s, and it is tagged nofailover", m.name, what)
+		}
+		v := events.ParseView(j.w.store.Contents())
+		if known := v.ClusterTimeline(); m.pg.timeline < known && !j.w.operators.failoverTo(m) {
+			j.breaks("S3", "%s issues %s on timeline %d, and the cluster's is %d", m.name, what, m.pg.timeline, known)
+		}
+	}
+}

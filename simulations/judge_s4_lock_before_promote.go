@@ -1,0 +1,34 @@
+package simulations
+
+import (
+	"github.com/regent-ha/regent/engine"
+	"github.com/regent-ha/regent/events"
+)
+
+// lockBeforePromote is S4: whoever makes a primary holds the lease in the store itself, of the epoch that justified it, and its
+// guard, where one is required, will fire before another member can have the lease.
+type lockBeforePromote struct{ watching }
+
+func (*lockBeforePromote) id() string { return "S4" }
+
+func (j *lockBeforePromote) step(m *Member, _ *events.Input, d *events.Decision) {
+	now := j.w.Now()
+	for i := range d.Effects {
+		e := &d.Effects[i]
+		if !makesPrimary(e.Action) {
+			continue
+		}
+		lease := j.w.store.Truth()
+		if lease.Holder != m.name || lease.Epoch != e.Epoch || lease.Ends != 0 && now >= lease.Ends {
+			j.breaks("S4", "%s issues %s with epoch %d, and the lease is %+v", m.name, e.Action.ActionKind(), e.Epoch, lease)
+			continue
+		}
+		if d.From == engine.Paused {
+			continue // a restart by order: in a pause the guard stands down
+		}
+		if g := &m.guard; j.w.set.Guard == "required" && (!g.alive || g.deadline == 0 || lease.Ends != 0 && g.deadline > lease.Ends) {
+			j.breaks("S4", "%s issues %s, and its guard (alive %v) holds %d; the lease ends at %d", m.name, e.Action.ActionKind(), g.alive,
+				g.deadline, lease.Ends)
+		}
+	}
+}

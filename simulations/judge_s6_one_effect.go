@@ -1,0 +1,54 @@
+package simulations
+
+import "github.com/regent-ha/regent/events"
+
+// oneEffect is S6: at most one effect at a time works on a data directory, by what the engine asks for and what it was told.
+type oneEffect struct {
+	watching
+	under map[*Member]*work
+}
+
+// work is what an agent's effects do to its data directory now.
+type work struct {
+	run    int // of the agent
+	effect uint64
+	kind   events.ActionKind
+}
+
+func (*oneEffect) id() string { return "S6" }
+
+func (j *oneEffect) step(m *Member, in *events.Input, d *events.Decision) {
+	if j.under == nil {
+		j.under = map[*Member]*work{}
+	}
+	u := j.under[m]
+	if u == nil {
+		u = &work{}
+		j.under[m] = u
+	}
+	if f, ok := in.Fact.(events.EffectFinished); ok && f.Effect == u.effect || u.run != m.run {
+		*u = work{run: m.run}
+	}
+	for i := range d.Effects {
+		e := &d.Effects[i]
+		if !onDataDirectory(e.Action.ActionKind()) {
+			continue
+		}
+		if u.effect != 0 && j.w.Now() < u.until(m) {
+			j.breaks("S6", "%s issues %s while %s works on the data directory", m.name, e.Action.ActionKind(), u.kind)
+		}
+		u.effect, u.kind = e.ID, e.Action.ActionKind()
+	}
+}
+
+// until is for ever: an effect ends by its outcome, and the engine may give one up only after its deadline, which the executor keeps.
+func (*work) until(*Member) events.Instant { return 1 << 62 }
+
+func onDataDirectory(k events.ActionKind) bool {
+	switch k {
+	case events.ActBootstrap, events.ActClone, events.ActStartPostgres, events.ActStopPostgres, events.ActRestartPostgres, events.ActPromote,
+		events.ActFollow, events.ActCheckDivergence, events.ActCrashRecover, events.ActRewind:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,28 @@
+package simulations
+
+import "github.com/regent-ha/regent/events"
+
+// identity is S7: nobody accepts writes on a timeline before one on which there were writes already, nor in a cluster of another
+// identity than the leader's before.
+type identity struct {
+	watching
+	newest   events.Timeline // on which anybody was ever a primary
+	systemID string          // of the server that was a primary last
+}
+
+func (*identity) id() string { return "S7" }
+
+func (j *identity) event() {
+	for _, m := range j.w.members {
+		if !m.pg.writable() {
+			continue
+		}
+		if m.pg.timeline < j.newest {
+			j.breaks("S7", "%s accepts writes on timeline %d, and there were writes on %d", m.name, m.pg.timeline, j.newest)
+		}
+		if j.systemID != "" && m.pg.sysid != j.systemID {
+			j.breaks("S7", "%s accepts writes as system %s, and the cluster is %s", m.name, m.pg.sysid, j.systemID)
+		}
+		j.newest, j.systemID = m.pg.timeline, m.pg.sysid
+	}
+}

@@ -1,0 +1,450 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/zap"
+
+	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/internal/bootclock"
+	"github.com/regent-ha/regent/pgdriver"
+)
+
+// stage is where a script plays: on the model, or on real servers.
+type stage interface {
+	do(m string, a events.Action, within time.Duration) (events.Outcome, events.Result)
+	begin(m string, a events.Action, within time.Duration) (ended func() (events.Outcome, events.Result))
+	see(m string) events.Observation
+	until(what string, ok func() bool)
+	write(m string, id int) (answer func() string) // acknowledged, refused, unanswered, or waiting
+	visible(m string, id int) bool
+	sync(m, names string)
+	kill(m string)
+	hang(m string, hung bool)
+	hangUp(m string)      // ends the connections of those that wait for replicas
+	loseWAL(m, of string) // drops a member's slot and writes so much that WAL is removed
+	pass(d time.Duration)
+}
+
+// TestMain runs the tests as postgres: PostgreSQL refuses root.
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 {
+		os.Exit(m.Run())
+	}
+	code, err := runAsPostgres()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "run the tests as postgres:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func runAsPostgres() (code int, err error) {
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return 1, err
+	}
+	uid, uidErr := strconv.Atoi(u.Uid)
+	gid, gidErr := strconv.Atoi(u.Gid)
+	dir, err := os.MkdirTemp("", "regent-test-")
+	if err = errors.Join(err, uidErr, gidErr); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	self := filepath.Join(dir, "postgres.test")
+	if err := errors.Join(copyFile("/proc/self/exe", self), os.Chmod(dir, 0o755)); err != nil {
+		return 1, err
+	}
+	args := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
+	cmd := exec.Command(self, append(args, "-test.parallel=8")...) // scripts mostly wait
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "HOME="+u.HomeDir, "USER=postgres")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, Pdeathsig: syscall.SIGKILL}
+	err = cmd.Run()
+	if cmd.ProcessState != nil {
+		return cmd.ProcessState.ExitCode(), nil
+	}
+	return 1, err
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// modelled is the stage of the model.
+type modelled struct{ *world }
+
+func (s modelled) do(m string, a events.Action, within time.Duration) (events.Outcome, events.Result) {
+	return s.begin(m, a, within)()
+}
+
+func (s modelled) begin(m string, a events.Action, within time.Duration) func() (events.Outcome, events.Result) {
+	o := s.perform(s.c.Server(m), a, within)
+	return func() (events.Outcome, events.Result) {
+		s.world.until("the end of "+string(a.ActionKind()), func() bool { return o.Outcome != "" })
+		return o.Outcome, o.Result
+	}
+}
+
+func (s modelled) see(m string) events.Observation { return s.c.Server(m).Observe() }
+
+func (s modelled) until(what string, ok func() bool) {
+	s.t.Helper()
+	for range 2000 {
+		if ok() {
+			return
+		}
+		s.k.Run(20 * time.Millisecond)
+	}
+	s.world.until(what, ok)
+}
+
+func (s modelled) write(m string, id int) func() string {
+	got := "waiting"
+	s.c.Server(m).Write(uint64(id), func(a Answer) { got = []string{"acknowledged", "refused", "unanswered"}[a] })
+	return func() string {
+		s.k.RunUntil(time.Second, func() bool { return got != "waiting" })
+		return got
+	}
+}
+
+func (s modelled) visible(m string, id int) bool { return s.c.Server(m).Visible(uint64(id)) }
+
+func (s modelled) sync(m, names string) {
+	if err := s.c.Server(m).SetSync(names); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s modelled) kill(m string) { s.c.Server(m).Kill() }
+
+func (s modelled) hang(m string, hung bool) {
+	if hung {
+		s.c.Server(m).Hang()
+	} else {
+		s.c.Server(m).Resume()
+	}
+}
+
+func (s modelled) hangUp(m string) { s.c.Server(m).CancelWaits() }
+
+func (s modelled) loseWAL(m, of string) {
+	x := s.c.Server(m)
+	x.walKeep = 0
+	x.DropSlot(of)
+	x.WriteWAL(64 << 20)
+	s.k.Run(time.Second)
+	s.world.must(x, events.Checkpoint{})
+}
+
+func (s modelled) pass(d time.Duration) { s.k.Run(d) }
+
+// real is the stage of real servers, each with a driver.
+type real struct {
+	t        *testing.T
+	members  map[string]*member
+	template string // a directory with the members' data directories, empty: there is none yet
+}
+
+type member struct {
+	*pgdriver.Driver
+	cfg pgdriver.Config
+
+	mu   sync.Mutex
+	last events.Observation
+}
+
+func newReal(t *testing.T, template string) *real {
+	s := &real{t: t, template: template, members: map[string]*member{}}
+	for _, name := range []string{"a", "b", "d"} {
+		s.members[name] = s.member(name)
+	}
+	return s
+}
+
+func (s *real) member(name string) *member {
+	dir, err := os.MkdirTemp("", "regent-sim-")
+	s.must(err)
+	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	port := l.Addr().(*net.TCPAddr).Port
+	s.must(l.Close())
+	user := func(name string) pgdriver.Credentials { return pgdriver.Credentials{Username: name} }
+	m := &member{cfg: pgdriver.Config{Name: name, Scope: "test", DataDir: filepath.Join(dir, "data"), BinDir: "/usr/lib/postgresql/15/bin",
+		ListenAddresses: "127.0.0.1", Port: port, Superuser: user("postgres"), Replication: user("replicator"), Rewind: user("rewinder"),
+		Parameters: map[string]string{"shared_buffers": "16MB", "fsync": "off"}, SocketDir: dir, ProbePeriod: 100 * time.Millisecond,
+		PgHBA:  []string{"local all all trust", "host all all 127.0.0.1/32 trust", "host replication replicator 127.0.0.1/32 trust"},
+		Initdb: []string{"--data-checksums", "--wal-segsize=1", "--encoding=UTF8", "--locale=C", "--auth=trust"}, Now: bootclock.Now, Log: zap.NewNop()}}
+	m.Driver, err = pgdriver.New(m.cfg)
+	s.must(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx, m.take) }()
+	s.t.Cleanup(func() {
+		end, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		defer stop()
+		_, err := m.Stop(end, events.StopPostgres{Mode: events.StopKill}, nil)
+		s.check(err)
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			s.t.Error(err)
+		}
+	})
+	return m
+}
+
+// saveTemplate stops everybody and copies their data directories.
+func (s *real) saveTemplate() string {
+	dir, err := os.MkdirTemp("", "regent-sim-")
+	s.must(err)
+	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
+	for _, name := range []string{"a", "b", "d"} {
+		if o, _ := s.do(name, events.StopPostgres{Mode: events.StopFast}, 20*time.Second); o != events.Done {
+			s.t.Fatalf("stop %s: %s", name, o)
+		}
+		s.must(exec.Command("cp", "-a", s.members[name].cfg.DataDir, filepath.Join(dir, name)).Run())
+	}
+	return dir
+}
+
+func (s *real) fromTemplate() {
+	for name, m := range s.members {
+		s.must(exec.Command("cp", "-a", filepath.Join(s.template, name), m.cfg.DataDir).Run())
+	}
+}
+
+func (m *member) take(f events.Fact) {
+	if o, ok := f.(events.PostgresObserved); ok {
+		m.mu.Lock()
+		m.last = o.Observation
+		m.mu.Unlock()
+	}
+}
+
+func (s *real) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *real) check(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Error(err)
+	}
+}
+
+// at fills in where a member of the script really is.
+func (s *real) at(u events.Upstream) events.Upstream {
+	if m := s.members[u.Name]; m != nil {
+		u.ConnURL = fmt.Sprintf("postgres://127.0.0.1:%d/postgres", m.cfg.Port)
+	}
+	return u
+}
+
+func (s *real) do(name string, a events.Action, within time.Duration) (events.Outcome, events.Result) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	m := s.members[name]
+	var r events.Result
+	var err error
+	switch a := a.(type) {
+	case events.Bootstrap:
+		r, err = m.Bootstrap(ctx, nil)
+	case events.Clone:
+		r, err = m.Clone(ctx, s.at(a.From), a.Discard, nil)
+	case events.StartPostgres:
+		a.From = s.at(a.From)
+		r, err = m.Start(ctx, a, nil)
+	case events.StopPostgres:
+		r, err = m.Stop(ctx, a, nil)
+	case events.Promote:
+		r, err = m.Promote(ctx, nil)
+	case events.Follow:
+		a.From = s.at(a.From)
+		r, err = m.Follow(ctx, a, nil)
+	case events.CheckDivergence:
+		r, err = m.CheckDivergence(ctx, s.at(a.Leader), nil)
+	case events.CrashRecover:
+		r, err = m.CrashRecover(ctx, nil)
+	case events.Rewind:
+		r, err = m.Rewind(ctx, s.at(a.From), nil)
+	case events.SyncSlots:
+		r, err = m.SyncSlots(ctx, a.Members, a.Drop, nil)
+	case events.Checkpoint:
+		r, err = m.Checkpoint(ctx, nil)
+	default:
+		s.t.Fatalf("no such action here: %s", a.ActionKind())
+	}
+	if err != nil {
+		s.t.Logf("real: %s of %s: %v", a.ActionKind(), name, err)
+		return events.Failed, r
+	}
+	return events.Done, r
+}
+
+func (s *real) begin(name string, a events.Action, within time.Duration) func() (events.Outcome, events.Result) {
+	type end struct {
+		o events.Outcome
+		r events.Result
+	}
+	done := make(chan end, 1)
+	go func() {
+		o, r := s.do(name, a, within)
+		done <- end{o, r}
+	}()
+	return func() (events.Outcome, events.Result) {
+		e := <-done // within bounds it
+		return e.o, e.r
+	}
+}
+
+func (s *real) see(name string) events.Observation {
+	m := s.members[name]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
+}
+
+func (s *real) until(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			for name := range s.members {
+				s.t.Logf("%s: %+v", name, s.see(name))
+			}
+			s.t.Fatalf("real: waited in vain for %s", what)
+		}
+	}
+}
+
+func (s *real) sql(name, query string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", s.members[name].cfg.Port))
+	if err != nil {
+		return "", err
+	}
+	rs, err := conn.Exec(ctx, query).ReadAll()
+	if closed := conn.Close(ctx); err == nil {
+		err = closed
+	}
+	if err != nil || len(rs) == 0 {
+		return "", err
+	}
+	last := rs[len(rs)-1]
+	if len(last.Rows) == 0 || len(last.Rows[0]) == 0 {
+		return "", nil
+	}
+	return string(last.Rows[0][0]), nil
+}
+
+func (s *real) write(name string, id int) func() string {
+	done := make(chan string, 1)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		_, err := s.sql(name, fmt.Sprintf("INSERT INTO t VALUES (%d)", id))
+		var refused *pgconn.PgError
+		switch {
+		case err == nil:
+			done <- "acknowledged"
+		case errors.As(err, &refused) && refused.Code == "25006":
+			done <- "refused"
+		default:
+			done <- "unanswered"
+		}
+	}()
+	s.t.Cleanup(func() { <-finished })
+	return func() string {
+		select {
+		case got := <-done:
+			return got
+		case <-time.After(time.Second):
+			return "waiting"
+		}
+	}
+}
+
+func (s *real) visible(name string, id int) bool {
+	got, err := s.sql(name, fmt.Sprintf("SELECT count(*) FROM t WHERE i = %d", id))
+	s.check(err)
+	return got == "1"
+}
+
+func (s *real) sync(name, names string) {
+	_, err := s.sql(name, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'")
+	s.must(err)
+	_, err = s.sql(name, "SELECT pg_reload_conf()")
+	s.must(err)
+	s.until("the reload", func() bool {
+		got, err := s.sql(name, "SHOW synchronous_standby_names")
+		return err == nil && got == names
+	})
+}
+
+func (s *real) kill(name string) {
+	s.must(syscall.Kill(s.see(name).PID, syscall.SIGKILL))
+}
+
+// hang stops the postmaster and its children.
+func (s *real) hang(name string, hung bool) {
+	pid := s.see(name).PID
+	sig := syscall.SIGCONT
+	if hung {
+		sig = syscall.SIGSTOP
+	}
+	s.must(syscall.Kill(pid, sig))
+	out, err := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output()
+	s.must(err)
+	for _, f := range strings.Fields(string(out)) {
+		child, err := strconv.Atoi(f)
+		s.must(err)
+		if err := syscall.Kill(child, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *real) hangUp(name string) {
+	_, err := s.sql(name, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+	s.must(err)
+}
+
+func (s *real) loseWAL(m, of string) {
+	for _, query := range []string{"ALTER SYSTEM SET wal_keep_size = 0", "SELECT pg_reload_conf()", "SELECT pg_drop_replication_slot('" + of + "')",
+		"INSERT INTO t VALUES (0)", "SELECT pg_switch_wal()", "INSERT INTO t VALUES (0)", "SELECT pg_switch_wal()", "CHECKPOINT"} {
+		_, err := s.sql(m, query)
+		s.must(err)
+	}
+}
+
+func (s *real) pass(d time.Duration) { time.Sleep(d) }
