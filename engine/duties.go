@@ -76,7 +76,8 @@ var (
 		return s.preparedFor == s.movedTTL() && s.now < s.preparedAt.Add(s.preparedFor/4)
 	}}
 	viewOld = predicate{"the last full look is older than loop_wait", func(s *state) bool {
-		return s.now >= s.viewAt.Add(s.settings.LoopWait) && (s.readAt == 0 || s.now >= s.readAt.Add(readPause))
+		old := s.now >= s.viewAt.Add(s.settings.LoopWait) || s.doubtsView() // an older revision must be said again to be believed
+		return old && (s.readAt == 0 || s.now >= s.readAt.Add(readPause))
 	}}
 	campaigning = predicate{"the lease was just won", func(s *state) bool { return s.life == Campaigning }}
 	viewBehind  = predicate{"the watch had a moment to show it", func(s *state) bool {

@@ -223,6 +223,9 @@ func (e *Engine) wakeAt() events.Instant {
 	if s.initSeen != 0 {
 		sooner(s.initSeen.Add(s.ttl()))
 	}
+	if s.doubtsView() {
+		sooner(s.readAt.Add(readPause))
+	}
 	if s.initAbsentSince != 0 {
 		sooner(s.initAbsentSince.Add(s.ttl()))
 	}

@@ -245,6 +245,7 @@ func (s *state) foldLease(f events.LeaseOutcome) {
 		case f.Outcome == events.Done:
 			l.until, l.sent, l.ttl, l.tries = f.SentAt.Add(f.TTL), f.SentAt, f.TTL, 0
 		case f.Outcome == events.Lost:
+			s.lostAt = s.now
 			s.giveUp()
 		default:
 			l.tries++

@@ -89,7 +89,7 @@ var states = []stateRow{
 	{State: Opening, Verb: "open", From: from(Stopped, Bootstrapping, Leading, Yielding),
 		Is:    "the lease is held and PostgreSQL starts as a primary",
 		Owner: "the server", Until: "primary_start_timeout, and the lease"},
-	{State: Adopting, Verb: "adopt", From: from(Starting),
+	{State: Adopting, Verb: "adopt", From: from(Starting, Leading),
 		Is:    "PostgreSQL already runs as a primary and the lease is being secured",
 		Owner: "the DCS", Until: "the guard's deadline, or 2 s"},
 	{State: Leading, Verb: "lead", From: from(Promoting, Opening, Adopting, Switching, Restarting, Paused),

@@ -81,6 +81,8 @@ func (s *state) adoptBy() events.Instant {
 var leadingRules = []row{
 	{ID: "LD-02", In: Leading, When: all(guardFired), To: Fenced, Why: "the guard has killed PostgreSQL"},
 	{ID: "LD-05", In: Leading, When: all(pauseOn), To: Paused, Why: "the cluster is paused"},
+	{ID: "LD-08", In: Leading, When: all(not(leaseHeld), dcsUp, initAbsent, leaseFree, isPrimary, idle), To: Adopting,
+		Why: "the DCS has lost the cluster, and for a ttl nobody else takes the lease: taking it again"},
 	{ID: "LD-10", In: Leading, When: all(not(leaseHeld)), Then: demote("the lease is lost", events.StopImmediate, false), To: Demoting,
 		Why: "the lease is lost: {leader} holds it"},
 	{ID: "LD-15", In: Leading, When: all(leaseEnding), Then: demote(causeDCSLost, events.StopFast, false), To: Demoting,

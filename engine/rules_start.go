@@ -176,7 +176,9 @@ var stoppedRules = []row{
 		Why: "waiting until {leader} runs as a primary, to compare histories"},
 	{ID: "SP-52", In: Stopped, When: all(leaderOther, dcsUp), Then: startReplica, To: Joining,
 		Why: "a replica of {leader}, which does not run as a primary yet"},
-	{ID: "SP-58", In: Stopped, When: all(dcsUp, initAbsent, leaseFree, wasPrimary, wipedLately),
+	{ID: "SP-56", In: Stopped, When: all(dcsUp, wasPrimary, viewDoubted),
+		Why: "the DCS has said what the view does not show: looking again before anything is started"},
+	{ID: "SP-58", In: Stopped, When: all(dcsUp, initAbsent, leaseFree, wasPrimary, wipedLately, not(ledLast)),
 		Why: "the DCS knows no cluster: waiting a ttl for a member that still runs as a primary, before this data is taken for the newest"},
 	{ID: "SP-60", In: Stopped, When: all(dcsUp, initAbsent, wasPrimary, mayLead, leaseOpIdle, campaignReady, leaseFree, guardMayServe),
 		Then: acquireFree,
@@ -205,6 +207,15 @@ var clusterWasHere = predicate{"this agent has seen the cluster, or a member's r
 var wipedLately = predicate{"the DCS has known no cluster for less than a ttl", func(s *state) bool {
 	return s.initAbsentSince != 0 && s.now < s.initAbsentSince.Add(s.ttl())
 }}
+
+// viewDoubted: what the store said of the lease, or of its own revision, contradicts the view. What is started on such a view may make
+// a replica of the one member that may restore a cluster that the store has lost.
+var viewDoubted = predicate{"the view of the DCS is older than what the DCS has said since", func(s *state) bool { return s.doubtsView() }}
+
+func (s *state) doubtsView() bool { return s.lostAt > s.viewAt || s.regressed > 0 }
+
+// ledLast: nobody else can hold a lease that a wiped DCS has forgotten.
+var ledLast = predicate{"this member was the last leader", func(s *state) bool { return s.lastLead == s.self() }}
 
 // comesBack is the end of what an operator ordered: in a pause, too, the former primary of a switchover becomes a replica.
 var comesBack = predicate{"this member stepped down for a switchover and is not back yet", func(s *state) bool { return s.comesBack }}

@@ -73,6 +73,7 @@ type state struct {
 	// initAbsentSince is since when the DCS knows no cluster, zero while it knows one; sawCluster tells that it once did.
 	initAbsentSince events.Instant
 	sawCluster      bool
+	lostAt          events.Instant // when the store said that the lease was lost, before any view showed why
 	initSeen        events.Instant // since when the initialize key is empty without an initializer
 
 	guard      events.GuardTick

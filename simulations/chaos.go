@@ -174,7 +174,7 @@ func (c *Chaos) bound() time.Duration { return 3*30*time.Second + 4*c.loopWait +
 func (c *Chaos) demandHealth() {
 	healthy := func() bool { return c.Leader() != nil && len(c.unsettled()) == 0 }
 	if !c.RunUntil(c.bound(), healthy) {
-		if c.wiped && c.needsPerson() {
+		if c.needsPerson() {
 			return
 		}
 		c.breaks(fmt.Sprintf("L1/L2: %v after everything was healed: leader %q, %s", c.bound(), c.LeaderKey(), strings.Join(c.unsettled(), "; ")))
@@ -190,20 +190,26 @@ func (c *Chaos) demandHealth() {
 	}
 }
 
-// needsPerson tells that the store has lost the cluster and that nobody may create it again: no member has the data of a
-// primary, and each says that it waits for a person.
+// needsPerson tells that the faults left no way but a person's, and that each member says so: the store has lost the cluster, and
+// nobody has the data of a primary; or whoever has data is further behind than maximum_lag_on_failover.
 func (c *Chaos) needsPerson() bool {
-	if kv, there := c.Key(events.KeyInitialize); there && kv.Value != "" {
-		return false
-	}
+	kv, there := c.Key(events.KeyInitialize)
+	lost := c.wiped && !(there && kv.Value != "")
+	lagging := false
 	for _, m := range c.members {
-		switch m.engine.Status().Rule {
-		case "FL-24", "SP-65", "SX-99", "WA-27", "WA-50":
+		switch rule := m.engine.Status().Rule; rule {
+		case "FL-22", "SX-99":
+		case "FL-24", "SP-65", "WA-27", "WA-50":
+			if !lost {
+				return false
+			}
+		case "FL-26", "WA-60":
+			lagging = lagging || rule == "FL-26"
 		default:
 			return false
 		}
 	}
-	return true
+	return lost || lagging
 }
 
 // unsettled are the members that neither lead nor follow, nor wait for a person for a right reason.

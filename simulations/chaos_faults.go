@@ -155,10 +155,10 @@ func (c *Chaos) storeTrouble(*Member) {
 	}
 	t := all[c.pick("trouble", len(all))]
 	if t.Wipes {
-		if c.pick("though it wipes the store", 4) < 3 {
+		if c.pick("though it wipes the store", 4) < 3 || !c.allHaveData() {
 			return
 		}
-		c.wiped = true
+		c.wiped, c.wipedAt = true, c.Now()
 	}
 	c.say("the store: %s", t.Name)
 	t.Do()
@@ -360,12 +360,22 @@ func (c *Chaos) editConfig(*Member) {
 
 // emptyData takes a member's data away, but never the last good copy.
 func (c *Chaos) emptyData(m *Member) {
-	if m.name == c.LeaderKey() || m.pg.writable() || !m.pg.data || c.copies(m) < 2 {
+	if c.wiped || m.name == c.LeaderKey() || m.pg.writable() || !m.pg.data || c.copies(m) < 2 {
 		return
 	}
 	c.say("the data directory of %s is emptied", m.name)
 	m.pg.die()
 	m.pg.data, m.pg.half = false, false
+}
+
+// allHaveData: an empty member that is alone with a store that was wiped cannot know that there was a cluster.
+func (c *Chaos) allHaveData() bool {
+	for _, m := range c.members {
+		if !m.pg.data {
+			return false
+		}
+	}
+	return true
 }
 
 // copies are the other members that could lead with data as new as this one's.

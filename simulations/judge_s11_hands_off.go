@@ -1,6 +1,7 @@
 package simulations
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/regent-ha/regent/engine"
@@ -21,9 +22,21 @@ func (j *handsOff) step(m *Member, _ *events.Input, d *events.Decision) {
 		switch k := d.Effects[i].Action.ActionKind(); k {
 		case events.ActStartPostgres, events.ActStopPostgres, events.ActPromote, events.ActRewind, events.ActClone, events.ActRestartPostgres,
 			events.ActCrashRecover, events.ActBootstrap:
+			if !j.storeSaysPause() {
+				return // it was restored to before the pause, and members obey it
+			}
 			if j.w.Now().Sub(o.moved) > time.Minute && !o.ordered(m, events.AskRestart) && !o.ordered(m, events.AskReinitialize) {
 				j.breaks("S11", "%s issues %s in a pause", m.name, k)
 			}
 		}
 	}
+}
+
+// storeSaysPause reads the configuration as it is in the store now.
+func (j *handsOff) storeSaysPause() bool {
+	var d struct {
+		Pause bool `json:"pause"`
+	}
+	kv, there := j.w.Key(events.KeyConfig)
+	return there && json.Unmarshal([]byte(kv.Value), &d) == nil && d.Pause
 }

@@ -39,7 +39,7 @@ func (c *Chaos) verdict(set ChaosSettings) Verdict {
 func invariantOf(line string) string {
 	for _, word := range strings.Fields(line) {
 		name := strings.TrimSuffix(word, ":")
-		if len(name) >= 2 && name != word && strings.ContainsRune("SLI", rune(name[0])) && name[1] >= '0' && name[1] <= '9' {
+		if len(name) >= 2 && name != word && strings.ContainsRune("SLIT", rune(name[0])) && name[1] >= '0' && name[1] <= '9' {
 			name, _, _ = strings.Cut(name, "/")
 			return name
 		}

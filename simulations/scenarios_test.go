@@ -353,7 +353,7 @@ func TestWipedStoreIsNotInitializedByAReplica(t *testing.T) {
 	w := grown(t, 2, config)
 	old := w.Leader()
 	old.KillAll()
-	w.store.Wipe()
+	w.Wipe()
 	w.Run(2 * time.Minute)
 	sound(t, w)
 	if w.Leader() != nil || says(w, events.KeyInitialize) != "" {

@@ -3,6 +3,7 @@ package simulations
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
@@ -64,6 +65,17 @@ func (w *World) storeUp() bool { return !w.net.storeDown }
 func (w *World) Cut(name string, cut bool) {
 	m := w.Member(name)
 	m.line.noRequests, m.line.noAnswers = cut, cut
+}
+
+// Wipe empties the store.
+func (w *World) Wipe() {
+	w.wipedAt = w.Now()
+	w.store.Wipe()
+}
+
+// wipedWithin tells that the store lost what it had acknowledged not longer ago than d.
+func (w *World) wipedWithin(d time.Duration) bool {
+	return w.wipedAt != 0 && w.Now().Sub(w.wipedAt) < d
 }
 
 // Key is what a key says; none tells that it is absent.

@@ -62,6 +62,8 @@ type World struct {
 	// OnInput, if set, is told what a member's engine took in and what it decided, before that is performed.
 	OnInput func(member string, in events.Input, d *events.Decision)
 
+	wipedAt   events.Instant // when the store last lost what it had acknowledged
+	atOnce    int            // events of this instant
 	operators operators
 	judges    []judge
 	systems   int                             // clusters that were created
@@ -128,10 +130,19 @@ func (w *World) RunUntil(d time.Duration, ok func() bool) bool {
 	return true
 }
 
+// mostAtOnce is how many events of one instant are taken for a loop in which no time passes. Such a world goes no further.
+const mostAtOnce = 100_000
+
 // next lets the next thing happen, and judges.
 func (w *World) next(end events.Instant) bool {
-	if !w.k.Next(end) {
+	before := w.Now()
+	if w.atOnce > mostAtOnce || !w.k.Next(end) {
 		return false
+	}
+	if w.atOnce++; w.Now() != before {
+		w.atOnce = 0
+	} else if w.atOnce > mostAtOnce {
+		w.breaks("T1: time stands still: events bring forth events at one instant")
 	}
 	for _, j := range w.judges {
 		j.event()

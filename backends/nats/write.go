@@ -170,7 +170,7 @@ func (s *Store) PutMember(ctx context.Context, value string, ttl time.Duration) 
 		}
 		inTime := s.cfg.Now() < former.safe
 		s.mu.Lock()
-		if w.seq > s.member.seq {
+		if s.member == former || w.seq > s.member.seq { // also at a lower sequence, which a recreated stream has
 			s.member = recordOf(w, m.ttl)
 		}
 		s.mu.Unlock()

@@ -85,7 +85,7 @@ func (s *script) down(m string) {
 // trio is a primary a with streaming replicas b and d, and a table.
 func (s *script) trio() {
 	s.t.Helper()
-	if r, ok := s.stage.(*real); ok && r.template != "" {
+	if r, ok := s.stage.(*realStage); ok && r.template != "" {
 		r.fromTemplate()
 		s.must("a", events.StartPostgres{AsPrimary: true})
 	} else {

@@ -19,7 +19,8 @@ func (r *Ranges) AddRange(first, last uint64) {
 			s[n-1].Last = max(s[n-1].Last, last)
 			return
 		}
-		*r = append(s, Range{first, last})
+		s = append(s, Range{first, last})
+		*r = s
 		return
 	}
 	i := s.search(first)

@@ -165,8 +165,8 @@ func (s modelled) loseWAL(m, of string) {
 
 func (s modelled) pass(d time.Duration) { s.k.Run(d) }
 
-// real is the stage of real servers, each with a driver.
-type real struct {
+// realStage is the stage of real servers, each with a driver.
+type realStage struct {
 	t        *testing.T
 	members  map[string]*member
 	template string // a directory with the members' data directories, empty: there is none yet
@@ -180,15 +180,15 @@ type member struct {
 	last events.Observation
 }
 
-func newReal(t *testing.T, template string) *real {
-	s := &real{t: t, template: template, members: map[string]*member{}}
+func newReal(t *testing.T, template string) *realStage {
+	s := &realStage{t: t, template: template, members: map[string]*member{}}
 	for _, name := range []string{"a", "b", "d"} {
 		s.members[name] = s.member(name)
 	}
 	return s
 }
 
-func (s *real) member(name string) *member {
+func (s *realStage) member(name string) *member {
 	dir, err := os.MkdirTemp("", "regent-sim-")
 	s.must(err)
 	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
@@ -221,7 +221,7 @@ func (s *real) member(name string) *member {
 }
 
 // saveTemplate stops everybody and copies their data directories.
-func (s *real) saveTemplate() string {
+func (s *realStage) saveTemplate() string {
 	dir, err := os.MkdirTemp("", "regent-sim-")
 	s.must(err)
 	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
@@ -234,7 +234,7 @@ func (s *real) saveTemplate() string {
 	return dir
 }
 
-func (s *real) fromTemplate() {
+func (s *realStage) fromTemplate() {
 	for name, m := range s.members {
 		s.must(exec.Command("cp", "-a", filepath.Join(s.template, name), m.cfg.DataDir).Run())
 	}
@@ -248,14 +248,14 @@ func (m *member) take(f events.Fact) {
 	}
 }
 
-func (s *real) must(err error) {
+func (s *realStage) must(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-func (s *real) check(err error) {
+func (s *realStage) check(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Error(err)
@@ -263,14 +263,14 @@ func (s *real) check(err error) {
 }
 
 // at fills in where a member of the script really is.
-func (s *real) at(u events.Upstream) events.Upstream {
+func (s *realStage) at(u events.Upstream) events.Upstream {
 	if m := s.members[u.Name]; m != nil {
 		u.ConnURL = fmt.Sprintf("postgres://127.0.0.1:%d/postgres", m.cfg.Port)
 	}
 	return u
 }
 
-func (s *real) do(name string, a events.Action, within time.Duration) (events.Outcome, events.Result) {
+func (s *realStage) do(name string, a events.Action, within time.Duration) (events.Outcome, events.Result) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	m := s.members[name]
@@ -311,7 +311,7 @@ func (s *real) do(name string, a events.Action, within time.Duration) (events.Ou
 	return events.Done, r
 }
 
-func (s *real) begin(name string, a events.Action, within time.Duration) func() (events.Outcome, events.Result) {
+func (s *realStage) begin(name string, a events.Action, within time.Duration) func() (events.Outcome, events.Result) {
 	type end struct {
 		o events.Outcome
 		r events.Result
@@ -327,14 +327,14 @@ func (s *real) begin(name string, a events.Action, within time.Duration) func() 
 	}
 }
 
-func (s *real) see(name string) events.Observation {
+func (s *realStage) see(name string) events.Observation {
 	m := s.members[name]
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.last
 }
 
-func (s *real) until(what string, ok func() bool) {
+func (s *realStage) until(what string, ok func() bool) {
 	s.t.Helper()
 	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -346,7 +346,7 @@ func (s *real) until(what string, ok func() bool) {
 	}
 }
 
-func (s *real) sql(name, query string) (string, error) {
+func (s *realStage) sql(name, query string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", s.members[name].cfg.Port))
@@ -367,7 +367,7 @@ func (s *real) sql(name, query string) (string, error) {
 	return string(last.Rows[0][0]), nil
 }
 
-func (s *real) write(name string, id int) func() string {
+func (s *realStage) write(name string, id int) func() string {
 	done := make(chan string, 1)
 	finished := make(chan struct{})
 	go func() {
@@ -394,13 +394,13 @@ func (s *real) write(name string, id int) func() string {
 	}
 }
 
-func (s *real) visible(name string, id int) bool {
+func (s *realStage) visible(name string, id int) bool {
 	got, err := s.sql(name, fmt.Sprintf("SELECT count(*) FROM t WHERE i = %d", id))
 	s.check(err)
 	return got == "1"
 }
 
-func (s *real) sync(name, names string) {
+func (s *realStage) sync(name, names string) {
 	_, err := s.sql(name, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'")
 	s.must(err)
 	_, err = s.sql(name, "SELECT pg_reload_conf()")
@@ -411,12 +411,12 @@ func (s *real) sync(name, names string) {
 	})
 }
 
-func (s *real) kill(name string) {
+func (s *realStage) kill(name string) {
 	s.must(syscall.Kill(s.see(name).PID, syscall.SIGKILL))
 }
 
 // hang stops the postmaster and its children.
-func (s *real) hang(name string, hung bool) {
+func (s *realStage) hang(name string, hung bool) {
 	pid := s.see(name).PID
 	sig := syscall.SIGCONT
 	if hung {
@@ -434,12 +434,12 @@ func (s *real) hang(name string, hung bool) {
 	}
 }
 
-func (s *real) hangUp(name string) {
+func (s *realStage) hangUp(name string) {
 	_, err := s.sql(name, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 	s.must(err)
 }
 
-func (s *real) loseWAL(m, of string) {
+func (s *realStage) loseWAL(m, of string) {
 	for _, query := range []string{"ALTER SYSTEM SET wal_keep_size = 0", "SELECT pg_reload_conf()", "SELECT pg_drop_replication_slot('" + of + "')",
 		"INSERT INTO t VALUES (0)", "SELECT pg_switch_wal()", "INSERT INTO t VALUES (0)", "SELECT pg_switch_wal()", "CHECKPOINT"} {
 		_, err := s.sql(m, query)
@@ -447,4 +447,4 @@ func (s *real) loseWAL(m, of string) {
 	}
 }
 
-func (s *real) pass(d time.Duration) { time.Sleep(d) }
+func (s *realStage) pass(d time.Duration) { time.Sleep(d) }

@@ -38,12 +38,13 @@ func (r *rivals) turn(c *contender) {
 	if c.epoch != 0 && c.w.now < c.until.Add(5*time.Second) { // also too late
 		c.s.Do(stores.Request{Op: stores.Renew, Epoch: c.epoch, TTL: testTTL, Deadline: deadline}, func(p stores.Response) {
 			note("renew", p)
-			if p.Outcome == events.Done {
+			switch p.Outcome {
+			case events.Done:
 				c.until = p.Lease.SentAt.Add(p.Lease.TTL)
 				if c.w.now < c.until && (c.m.Truth().Holder != c.name || c.m.Truth().Ends < c.until) {
 					c.t.Errorf("%s relies on epoch %d until %d, truth %+v", c.name, c.epoch, c.until, c.m.Truth())
 				}
-			} else if p.Outcome == events.Lost {
+			case events.Lost:
 				c.epoch = 0
 			}
 			again()
@@ -127,7 +128,7 @@ func chaos(t *testing.T, seed uint64, counts map[string]int) uint64 {
 	faults = func() {}
 	w.run(time.Minute)
 	for _, c := range r.all {
-		fmt.Fprintln(trace, c.leases, c.epoch, c.f.facts, c.f.values())
+		_, _ = fmt.Fprintln(trace, c.leases, c.epoch, c.f.facts, c.f.values())
 		if !slices.Equal(c.f.values(), contents(m)) {
 			t.Errorf("seed %d: %s did not converge: %v, want %v", seed, c.name, c.f.values(), contents(m))
 		}
@@ -135,7 +136,7 @@ func chaos(t *testing.T, seed uint64, counts map[string]int) uint64 {
 	if r.rely(w.now) != 1 {
 		t.Errorf("seed %d: nobody leads a minute after the last fault: %+v", seed, m.Truth())
 	}
-	fmt.Fprintln(trace, w.now, w.seq, m.rev)
+	_, _ = fmt.Fprintln(trace, w.now, w.seq, m.rev)
 	return trace.Sum64()
 }
 

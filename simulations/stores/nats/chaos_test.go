@@ -15,13 +15,11 @@ type world struct {
 	*lab
 	seed     uint64
 	all      []*actor
-	relied   *actor // who relied on the lease last
 	epoch    uint64 // highest that was won
 	expected map[uint64]string
 	acked    uint64 // highest revision of a put that was acknowledged
 	hash     uint64
 	outcomes map[string]int
-	healed   bool
 }
 
 // actor is a member with what it believes.
@@ -67,7 +65,7 @@ func (a *actor) do(r stores.Request, within time.Duration, then func(stores.Resp
 		a.busy--
 		w.outcomes[fmt.Sprintf("%d %s", r.Op, got.Outcome)]++
 		h := fnv.New64a()
-		fmt.Fprintf(h, "%d %d %s %+v", w.hash, w.k.Now(), a.name, got)
+		_, _ = fmt.Fprintf(h, "%d %d %s %+v", w.hash, w.k.Now(), a.name, got)
 		w.hash = h.Sum64()
 		then(got)
 	})
@@ -356,12 +354,12 @@ func TestChaos(t *testing.T) {
 		}
 		for _, want := range []string{"done", "unknown", "failed", "lost"} {
 			may := true
-			switch {
-			case want == "unknown":
+			switch want {
+			case "unknown":
 				may = op != stores.Snapshot
-			case want == "lost":
+			case "lost":
 				may = op <= stores.HandOver || op == stores.Put
-			case want == "failed":
+			case "failed":
 				may = true
 			}
 			if may && outcomes[fmt.Sprintf("%d %s", op, want)] == 0 {

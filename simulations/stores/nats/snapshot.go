@@ -25,10 +25,10 @@ type read struct {
 }
 
 // find is a key's last message as the read showed it.
-func (r *read) find(key string) stored {
-	for i := range r.found {
-		if r.found[i].key == key {
-			return r.found[i].stored
+func (d *read) find(key string) stored {
+	for i := range d.found {
+		if d.found[i].key == key {
+			return d.found[i].stored
 		}
 	}
 	return stored{}

@@ -185,10 +185,10 @@ func (c *call) ping() {
 }
 
 func (c *call) pinged(r result) {
-	switch {
-	case r.fault == fine:
+	switch r.fault {
+	case fine:
 		c.end(stores.Response{Outcome: events.Done})
-	case r.fault == refused:
+	case refused:
 		c.fail(failure{events.Failed, faultText[r.fault]})
 	default:
 		c.read.t.addRead(r.fault)

@@ -69,7 +69,6 @@ type written struct {
 type write struct {
 	m        message
 	cond     condition
-	hint     uint64
 	replaces uint64
 	refused  bool
 	sentAt   events.Instant
@@ -212,7 +211,7 @@ func (c *call) memberPut(w written, f failure) {
 		return
 	}
 	inTime := s.m.env.Now() < c.write.former.safe
-	if w.seq > s.record.seq {
+	if s.record == c.write.former || w.seq > s.record.seq { // also at a lower sequence, which a recreated stream has
 		s.record = recordOf(w, c.write.m.ttl)
 	}
 	if inTime {
