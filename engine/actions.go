@@ -130,10 +130,19 @@ func demote(cause string, mode events.StopMode, handOver bool) act {
 	}}
 }
 
+// openAgain withdraws the request for a switchover that has failed: tried again at once it would fail again, each time at the
+// cost of a stop, because the replicas have not connected yet.
+var openAgain = act{"put_key failover, empty, if a switchover has failed", func(e *Engine) {
+	noteCrashed.do(e)
+	if e.s.demotion.cause == causeSwitchover && e.s.view.Failover.Pending() {
+		e.clearFailover()
+	}
+}}
+
 var demoteForSwitch = act{"note the successor", func(e *Engine) {
 	s := &e.s
 	s.comesBack = true
-	s.demotion = demotion{cause: "switchover", mode: events.StopFast, handOver: true, successor: s.view.Failover.Candidate, asked: s.now}
+	s.demotion = demotion{cause: causeSwitchover, mode: events.StopFast, handOver: true, successor: s.view.Failover.Candidate, asked: s.now}
 }}
 
 var demoteForReinit = act{"note the order", func(e *Engine) {
@@ -196,4 +205,7 @@ func (e *Engine) clearFailover() {
 	e.issue(events.PutKey{Key: events.KeyFailover, Value: "{}", Expect: int64(e.s.view.Failover.Revision)}, e.s.dcsTimeout())
 }
 
-const causeDCSLost = "the DCS does not answer and the lease is ending"
+const (
+	causeDCSLost    = "the DCS does not answer and the lease is ending"
+	causeSwitchover = "switchover"
+)

@@ -143,7 +143,8 @@ func (c *Chaos) heal() {
 	}
 	for _, m := range c.members {
 		m.line.noRequests, m.line.noAnswers = false, false
-		m.isolated, m.pg.hung = false, false
+		m.Isolate(false)
+		m.pg.Resume()
 		switch {
 		case !m.alive && !m.guard.alive:
 			m.Exit = -1
@@ -219,7 +220,7 @@ func (c *Chaos) unsettled() []string {
 	for _, m := range c.members {
 		switch {
 		case m == leader:
-		case m.alive && m.engine.State() == engine.Following && m.pg.streaming:
+		case m.alive && m.engine.State() == engine.Following && m.pg.Streaming():
 		case m.alive && m.engine.State() == engine.Stranded && c.rightlyStranded(m):
 		default:
 			text := "dead"
@@ -235,13 +236,10 @@ func (c *Chaos) unsettled() []string {
 // rightlyStranded compares a member's reason to need a person with the truth.
 func (c *Chaos) rightlyStranded(m *Member) bool {
 	leader := c.Leader()
-	if leader == nil || !m.pg.data {
+	if leader == nil || m.pg.SystemID() == "" {
 		return false
 	}
-	if m.pg.sysid != leader.pg.sysid {
-		return true
-	}
-	return m.pg.half || m.pg.diverged(&leader.pg)
+	return m.pg.Diverged(leader.pg)
 }
 
 // Story is the end of what happened, at most so many lines, and how things stand.
@@ -258,11 +256,12 @@ func (c *Chaos) stand() string {
 		if m.alive {
 			state = m.State()
 		}
-		p := &m.pg
+		p, o := m.pg, m.pg.Observe()
 		fmt.Fprintf(&b, "%s frozen %v cut %v guard %v/%v/%v pg data %v half %v running %v starting %v recovery %v "+
-			"control %q tl %d lsn %v streaming %v from %q nofailover %v| %s\n",
+			"control %q tl %d lsn %v streaming %v from %q (%s) busy %q nofailover %v| %s\n",
 			m.name, m.frozen, m.line.noRequests, m.guard.alive, m.guard.deadline.Sub(c.Now()), m.guard.fired,
-			p.data, p.half, p.running, p.starting, p.recovery, p.control, p.timeline, p.lsn, p.streaming, p.upstream, m.Tags.NoFailover, state)
+			o.Data, p.HalfRewound(), p.Running(), o.Starting, p.Recovering(), o.Control.State, p.Timeline(), p.LSN(),
+			p.Streaming(), p.Upstream(), p.Refusal(), p.Busy(), m.Tags.NoFailover, state)
 	}
 	fmt.Fprintf(&b, "%s leader key %q\n", c.clock(), c.LeaderKey())
 	return b.String()

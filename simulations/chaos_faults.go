@@ -58,7 +58,7 @@ func (c *Chaos) tender(m *Member, d *events.Decision) {
 // fenceable tells that something besides the agent would stop this PostgreSQL, or that it need not be stopped. The
 // death of agent and guard at once is beyond what is promised (G7 of package fence).
 func (c *Chaos) fenceable(m *Member) bool {
-	return m.guard.alive && (!m.pg.running || m.pg.recovery && !c.promoting(m) || m.guard.deadline != 0 || c.operators.paused) || !m.pg.running
+	return m.guard.alive && (!m.pg.Running() || m.pg.Recovering() && !c.promoting(m) || m.guard.deadline != 0 || c.operators.paused) || !m.pg.Running()
 }
 
 func (c *Chaos) promoting(m *Member) bool { return m.alive && m.engine.State() == engine.Promoting }
@@ -91,7 +91,7 @@ func (c *Chaos) kinds() []func(m *Member) {
 }
 
 func (c *Chaos) crashPostgres(m *Member) {
-	if m.pg.running {
+	if m.pg.Running() {
 		c.say("the postmaster of %s is killed", m.name)
 		m.CrashPostgres()
 	}
@@ -182,21 +182,21 @@ func (c *Chaos) isolate(m *Member) {
 	}
 	d := c.time("isolation", 30*time.Second)
 	c.say("%s is isolated from the other members for %v", m.name, d)
-	m.isolated = true
-	c.after(d, func() { m.isolated = false })
+	m.Isolate(true)
+	c.after(d, func() { m.Isolate(false) })
 }
 
 func (c *Chaos) hang(m *Member) {
-	if !m.pg.running || m.pg.hung {
+	if !m.pg.Running() {
 		return
 	}
 	d := c.time("hang", 20*time.Second)
-	pid := m.pg.pid
+	pid := m.pg.PID()
 	c.say("PostgreSQL of %s hangs for %v", m.name, d)
-	m.pg.hung = true
+	m.pg.Hang()
 	c.after(d, func() {
-		if m.pg.pid == pid {
-			m.pg.hung = false
+		if m.pg.PID() == pid {
+			m.pg.Resume()
 		}
 	})
 }
@@ -360,18 +360,17 @@ func (c *Chaos) editConfig(*Member) {
 
 // emptyData takes a member's data away, but never the last good copy.
 func (c *Chaos) emptyData(m *Member) {
-	if c.wiped || m.name == c.LeaderKey() || m.pg.writable() || !m.pg.data || c.copies(m) < 2 {
+	if c.wiped || m.name == c.LeaderKey() || m.pg.Accepts() || m.pg.SystemID() == "" || m.pg.Busy() != "" || c.copies(m) < 2 {
 		return
 	}
 	c.say("the data directory of %s is emptied", m.name)
-	m.pg.die()
-	m.pg.data, m.pg.half = false, false
+	m.pg.Empty()
 }
 
 // allHaveData: an empty member that is alone with a store that was wiped cannot know that there was a cluster.
 func (c *Chaos) allHaveData() bool {
 	for _, m := range c.members {
-		if !m.pg.data {
+		if !m.pg.HasData() {
 			return false
 		}
 	}
@@ -382,7 +381,7 @@ func (c *Chaos) allHaveData() bool {
 func (c *Chaos) copies(than *Member) int {
 	n := 0
 	for _, m := range c.members {
-		if m != than && m.pg.data && !m.pg.half && !m.Tags.NoFailover && m.pg.timeline >= than.pg.timeline {
+		if m != than && m.pg.HasData() && !m.Tags.NoFailover && m.pg.Timeline() >= than.pg.Timeline() {
 			n++
 		}
 	}

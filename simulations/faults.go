@@ -21,22 +21,9 @@ type Faults struct {
 	LateLook     int // an observation arrives up to half a second late
 }
 
-// takes is how long something on PostgreSQL takes.
-func (m *Member) takes(d time.Duration) time.Duration {
-	if kernel.Chance(m.w.postgres, "it is slow", m.w.Faults.SlowEffect) {
-		d *= 10
-	}
-	return around(m.w.postgres, "how long it takes", d)
-}
-
-// fails draws whether something on PostgreSQL fails.
-func (m *Member) fails() bool {
-	return kernel.Chance(m.w.postgres, "it fails", m.w.Faults.FailedEffect)
-}
-
 // look delivers an observation, in the order in which they were made.
 func (m *Member) look() {
-	o := m.pg.observation()
+	o := m.pg.Observe()
 	now := m.w.Now()
 	late := time.Duration(0)
 	if kernel.Chance(m.w.hosts, "a look is late", m.w.Faults.LateLook) {

@@ -15,10 +15,11 @@ type guard struct {
 	fired    bool
 	deaf     bool // takes no new deadline, and is well otherwise
 	timer    *kernel.Timer
+	watch    *kernel.Timer // looks again whether something was started
 }
 
 func newGuard(m *Member) guard {
-	return guard{m: m, alive: true, timer: m.w.k.NewTimer(func() { m.guard.due() })}
+	return guard{m: m, alive: true, timer: m.w.k.NewTimer(func() { m.guard.due() }), watch: m.w.k.NewTimer(func() { m.guard.sees() })}
 }
 
 func (g *guard) tick() events.GuardTick {
@@ -53,18 +54,19 @@ func (g *guard) due() {
 		return
 	}
 	g.fired, g.deadline = true, 0
-	g.m.pg.die()
+	g.m.pg.KillAll()
 	g.m.post(g.tick())
+	g.sees()
 }
 
-// sees is called when PostgreSQL was started: a guard that has fired kills it, until an agent acknowledges.
+// sees looks whether PostgreSQL was started, while somebody may start it: a guard that has fired kills it, until an agent acknowledges.
 func (g *guard) sees() {
-	if g.alive && g.fired {
-		g.m.w.after(10*time.Millisecond, func() {
-			if g.alive && g.fired {
-				g.m.pg.die()
-			}
-		})
+	if !g.alive || !g.fired {
+		return
+	}
+	g.m.pg.KillAll()
+	if g.m.pg.Busy() != "" {
+		g.watch.Set(g.m.w.Now().Add(10 * time.Millisecond))
 	}
 }
 

@@ -31,7 +31,7 @@ func (j watching) breaks(id, format string, args ...any) {
 func newJudges(w *World) []judge {
 	j := watching{w}
 	return []judge{
-		&singleWriter{watching: j}, &eligiblePromotion{j}, &lockBeforePromote{j}, &noDestruction{j}, &oneEffect{watching: j},
+		&singleWriter{watching: j}, &ackedWrites{watching: j}, &eligiblePromotion{j}, &lockBeforePromote{j}, &noDestruction{j}, &oneEffect{watching: j},
 		&identity{watching: j}, &configSafety{j}, &slots{j}, &handsOff{watching: j}, &responsive{watching: j}, &explainable{j},
 	}
 }

@@ -14,7 +14,7 @@ func (j *singleWriter) event() {
 	var first *Member
 	for _, m := range j.w.members {
 		switch {
-		case !m.pg.writable():
+		case !m.pg.Accepts():
 		case first == nil:
 			first = m
 		case !j.told:
@@ -29,7 +29,7 @@ func (j *singleWriter) step(m *Member, _ *events.Input, d *events.Decision) {
 	for i := range d.Effects {
 		switch d.Effects[i].Action.(type) {
 		case events.HandOverLease, events.ReleaseLease:
-			if m.pg.writable() {
+			if m.pg.Accepts() {
 				j.breaks("S1", "%s gives the lease away while its PostgreSQL accepts writes", m.name)
 			}
 		}

@@ -18,8 +18,8 @@ func (j *eligiblePromotion) step(m *Member, _ *events.Input, d *events.Decision)
 			j.breaks("S3", "%s issues %s, and it is tagged nofailover", m.name, what)
 		}
 		v := events.ParseView(j.w.store.Contents())
-		if known := v.ClusterTimeline(); m.pg.timeline < known && !j.w.operators.failoverTo(m) {
-			j.breaks("S3", "%s issues %s on timeline %d, and the cluster's is %d", m.name, what, m.pg.timeline, known)
+		if known := v.ClusterTimeline(); m.pg.Timeline() < known && !j.w.operators.failoverTo(m) {
+			j.breaks("S3", "%s issues %s on timeline %d, and the cluster's is %d", m.name, what, m.pg.Timeline(), known)
 		}
 	}
 }

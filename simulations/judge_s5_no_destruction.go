@@ -21,19 +21,19 @@ func (j *noDestruction) step(m *Member, _ *events.Input, d *events.Decision) {
 func (j *noDestruction) clone(m *Member, a events.Clone) {
 	up := j.w.Member(a.From.Name)
 	switch {
-	case !m.pg.data:
+	case m.pg.SystemID() == "": // nothing is there
 	case !a.Discard: // the driver refuses
 	case up == nil || up == m:
 		j.breaks("S5", "%s discards its data for a copy of %q", m.name, a.From.Name)
 	case j.w.operators.ordered(m, events.AskReinitialize):
-	case !m.pg.diverged(&up.pg) && !m.pg.half:
+	case !m.pg.Diverged(up.pg):
 		j.breaks("S5", "%s discards its data for a copy of %s, from which it has not diverged", m.name, up.name)
 	}
 }
 
 func (j *noDestruction) rewind(m *Member, a events.Rewind) {
 	up := j.w.Member(a.From.Name)
-	if up == nil || up == m || m.pg.running || up.pg.data && !m.pg.half && !m.pg.diverged(&up.pg) {
+	if up == nil || up == m || m.pg.Running() || up.pg.SystemID() != "" && !m.pg.Diverged(up.pg) {
 		j.breaks("S5", "%s rewinds from %q, from which it has not diverged", m.name, a.From.Name)
 	}
 }

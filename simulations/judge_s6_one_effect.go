@@ -2,7 +2,8 @@ package simulations
 
 import "github.com/regent-ha/regent/events"
 
-// oneEffect is S6: at most one effect at a time works on a data directory, by what the engine asks for and what it was told.
+// oneEffect is S6: at most one effect at a time works on a data directory, by what the engine asks for and what has ended in truth: an agent
+// that was frozen may hear of an end after the deadline until which it must wait for it.
 type oneEffect struct {
 	watching
 	under map[*Member]*work
@@ -26,7 +27,7 @@ func (j *oneEffect) step(m *Member, in *events.Input, d *events.Decision) {
 		u = &work{}
 		j.under[m] = u
 	}
-	if f, ok := in.Fact.(events.EffectFinished); ok && f.Effect == u.effect || u.run != m.run {
+	if f, ok := in.Fact.(events.EffectFinished); ok && f.Effect == u.effect || u.run != m.run || m.ended == u.effect {
 		*u = work{run: m.run}
 	}
 	for i := range d.Effects {
@@ -41,7 +42,7 @@ func (j *oneEffect) step(m *Member, in *events.Input, d *events.Decision) {
 	}
 }
 
-// until is for ever: an effect ends by its outcome, and the engine may give one up only after its deadline, which the executor keeps.
+// until is for ever: an effect ends by its outcome.
 func (*work) until(*Member) events.Instant { return 1 << 62 }
 
 func onDataDirectory(k events.ActionKind) bool {

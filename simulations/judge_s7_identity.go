@@ -14,15 +14,15 @@ func (*identity) id() string { return "S7" }
 
 func (j *identity) event() {
 	for _, m := range j.w.members {
-		if !m.pg.writable() {
+		if !m.pg.Accepts() {
 			continue
 		}
-		if m.pg.timeline < j.newest {
-			j.breaks("S7", "%s accepts writes on timeline %d, and there were writes on %d", m.name, m.pg.timeline, j.newest)
+		if m.pg.Timeline() < j.newest && j.w.wipedAt == 0 { // a store that was wiped has forgotten the newest
+			j.breaks("S7", "%s accepts writes on timeline %d, and there were writes on %d", m.name, m.pg.Timeline(), j.newest)
 		}
-		if j.systemID != "" && m.pg.sysid != j.systemID {
-			j.breaks("S7", "%s accepts writes as system %s, and the cluster is %s", m.name, m.pg.sysid, j.systemID)
+		if j.systemID != "" && m.pg.SystemID() != j.systemID {
+			j.breaks("S7", "%s accepts writes as system %s, and the cluster is %s", m.name, m.pg.SystemID(), j.systemID)
 		}
-		j.newest, j.systemID = m.pg.timeline, m.pg.sysid
+		j.newest, j.systemID = m.pg.Timeline(), m.pg.SystemID()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
+	"github.com/regent-ha/regent/simulations/postgres"
 	"github.com/regent-ha/regent/simulations/stores"
 )
 
@@ -19,13 +20,15 @@ type Member struct {
 	session stores.Session // of the agent that runs
 	line    *line
 	force   force
-	pg      postgres
+	pg      *postgres.Server
 	guard   guard
 
 	alive    bool
 	frozen   bool
-	isolated bool // from other members
-	run      int  // grows with each start of the agent: what was for an older one is dropped
+	isolated bool   // from other members
+	down     bool   // the host is
+	ended    uint64 // the effect on PostgreSQL that ended last, whether the agent has heard of that or not
+	run      int    // grows with each start of the agent: what was for an older one is dropped
 	inbox    []events.Fact
 	lookAt   events.Instant // of the last observation's delivery
 	wake     *kernel.Timer
@@ -35,12 +38,12 @@ type Member struct {
 	Exit int
 	// Tags of the member, set before Start.
 	Tags    events.Tags
-	pending map[uint64]bool // effects under way
+	pending map[uint64]func() // effects under way, and how those on PostgreSQL are given up
 }
 
 func newMember(w *World, name string) *Member {
 	m := &Member{w: w, name: name, Exit: -1, line: &line{net: w.net}}
-	m.pg = postgres{w: w, m: m}
+	m.pg = w.servers.Add(name)
 	m.guard = newGuard(m)
 	m.wake = w.k.NewTimer(func() {
 		if m.alive && !m.frozen {
@@ -52,15 +55,18 @@ func newMember(w *World, name string) *Member {
 		m.observe()
 	})
 	m.looks.Set(w.Now().Add(kernel.Between(w.hosts, "phase of the probe", 0, time.Second)))
-	m.pg.tick()
 	return m
 }
 
-// Start starts the agent.
+// Start starts the agent, and its host if that is down.
 func (m *Member) Start() {
+	if m.down {
+		m.down = false
+		m.pg.BootHost()
+	}
 	m.run++
 	m.engine = engine.New(engine.Options{})
-	m.alive, m.frozen, m.inbox, m.pending, m.seq, m.force = true, false, nil, map[uint64]bool{}, 0, force{}
+	m.alive, m.frozen, m.inbox, m.pending, m.seq, m.force = true, false, nil, map[uint64]func(){}, 0, force{}
 	run := m.run
 	m.session = m.w.store.Open(m.name, m.line)
 	m.post(events.Started{Version: "sim", Member: events.MemberConfig{
@@ -87,13 +93,21 @@ func (m *Member) Kill() {
 	m.alive = false
 	m.run++
 	m.wake.Stop()
+	m.pg.AgentDied()
 }
 
 // KillAll ends everything of this host.
 func (m *Member) KillAll() {
 	m.Kill()
-	m.pg.running, m.pg.starting, m.pg.streaming, m.pg.hung = false, false, false, false
+	m.pg.CrashHost()
+	m.down = true
 	m.guard.end()
+}
+
+// Isolate cuts the member from the other members, or joins them again.
+func (m *Member) Isolate(isolated bool) {
+	m.isolated = isolated
+	m.w.servers.Changed()
 }
 
 // Boot starts the host again.
@@ -117,7 +131,7 @@ func (m *Member) Thaw() {
 }
 
 // CrashPostgres kills the postmaster.
-func (m *Member) CrashPostgres() { m.pg.die() }
+func (m *Member) CrashPostgres() { m.pg.Kill() }
 
 func (m *Member) observe() {
 	if m.alive && !m.frozen {

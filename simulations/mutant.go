@@ -45,7 +45,7 @@ var Mutants = []Mutant{
 	}},
 	{Name: "the lease is released before PostgreSQL is down", Breaks: []string{"S1"}, decide: func(m *Member, d *events.Decision) {
 		for i := range d.Effects {
-			if _, stops := d.Effects[i].Action.(events.StopPostgres); stops && m.pg.writable() {
+			if _, stops := d.Effects[i].Action.(events.StopPostgres); stops && m.pg.Accepts() {
 				e := d.Effects[i]
 				e.ID, e.Action = 1<<40+e.ID, events.ReleaseLease{}
 				d.Effects = append(d.Effects, e)
@@ -63,7 +63,7 @@ var Mutants = []Mutant{
 	{Name: "every timeline is taken for the newest", Breaks: []string{"S3", "S5", "S7"}, fact: func(m *Member, f events.Fact) events.Fact {
 		newest := events.Timeline(0)
 		for _, o := range m.w.members {
-			newest = max(newest, o.pg.timeline)
+			newest = max(newest, o.pg.Timeline())
 		}
 		switch f := f.(type) {
 		case events.PostgresObserved:
@@ -94,7 +94,7 @@ var Mutants = []Mutant{
 		}
 	}},
 	{Name: "a pause is not noticed", Breaks: []string{"S11", "S6"}, decide: func(m *Member, d *events.Decision) {
-		if m.w.operators.paused && d.From == engine.Paused && !m.pg.running && len(d.Effects) == 0 && len(m.pending) == 0 {
+		if m.w.operators.paused && d.From == engine.Paused && !m.pg.Running() && len(d.Effects) == 0 && len(m.pending) == 0 {
 			d.Effects = append(d.Effects, events.Effect{ID: 1<<42 + d.Input, Deadline: m.w.Now().Add(time.Minute), Action: events.StartPostgres{}})
 		}
 	}},
@@ -112,7 +112,7 @@ var Mutants = []Mutant{
 	{Name: "a diverged member is never rewound", Breaks: []string{"L1", "L2"}, decide: drop(events.ActRewind)},
 	{Name: "a leader resigns for no reason", Breaks: []string{"L3"}, decide: func(m *Member, d *events.Decision) {
 		if d.From == engine.Leading && d.To == engine.Leading && d.Input%500 == 499 && len(d.Effects) == 0 {
-			m.w.after(time.Millisecond, func() { m.pg.die() })
+			m.w.after(time.Millisecond, func() { m.pg.Kill() })
 		}
 	}},
 }

@@ -1,7 +1,6 @@
 package simulations
 
 import (
-	"strings"
 	"time"
 
 	"github.com/regent-ha/regent/backends"
@@ -46,10 +45,7 @@ func (m *Member) perform(e events.Effect) {
 		m.finish(e, time.Millisecond, events.Done, events.Result{})
 	case events.AnswerOperator:
 	case events.Cancel:
-		if m.pending[a.Effect] {
-			delete(m.pending, a.Effect)
-			m.postAfter(time.Millisecond, events.EffectFinished{Effect: a.Effect, Outcome: events.Failed, Error: "cancelled"})
-		}
+		m.cancel(a.Effect)
 	case events.Exit:
 		m.Exit = a.Code
 		m.Kill()
@@ -140,7 +136,7 @@ func (m *Member) askPeer(e events.Effect, p events.Peer) {
 	w.after(around(w.net.env, "to a peer", peerLatency), func() {
 		st := events.PeerStatus{Name: p.Name, Error: "connection refused"}
 		if peer.alive {
-			o := peer.pg.observation()
+			o := peer.pg.Observe()
 			st = events.PeerStatus{
 				Name: p.Name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
 				Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: peer.Tags,
@@ -161,19 +157,13 @@ func (m *Member) askPeer(e events.Effect, p events.Peer) {
 
 // finish posts an outcome later, unless the effect is cancelled before.
 func (m *Member) finish(e events.Effect, d time.Duration, outcome events.Outcome, r events.Result) {
-	m.pending[e.ID] = true
+	m.pending[e.ID] = nil
 	run := m.run
 	m.w.after(d, func() {
-		if m.run == run && m.pending[e.ID] {
+		if _, under := m.pending[e.ID]; m.run == run && under {
 			delete(m.pending, e.ID)
 			m.post(events.EffectFinished{Effect: e.ID, Action: e.Action.ActionKind(), Outcome: outcome, Result: r})
 			m.observe()
 		}
 	})
-}
-
-func nameOf(u events.Upstream) string {
-	host := strings.TrimPrefix(u.ConnURL, "postgres://")
-	name, _, _ := strings.Cut(host, ":")
-	return name
 }

@@ -30,7 +30,10 @@ func TestFailedComparisonDoesNotSpoilThePromotion(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) *World {
 		w := grown(t, seed, config)
 		old := w.Leader()
-		old.KillAll() // its replicas cannot compare histories with it
+		old.Kill()
+		old.CrashPostgres() // its replicas learn that nothing comes any more
+		w.Run(100 * time.Millisecond)
+		old.KillAll() // and cannot compare histories with it
 		within(t, w, 40*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
 		if w.Fired["FL-44"] == 0 || w.Fired["PR-15"] > 0 {
 			t.Errorf("comparisons %d, promotions given up %d\n%s", w.Fired["FL-44"], w.Fired["PR-15"], picture(w))
@@ -67,7 +70,7 @@ func TestMemberOnALeftTimelineIsNoSuccessor(t *testing.T) {
 		within(t, w, 30*time.Second, "a healthy cluster", w.Healthy)
 		w.Run(2 * time.Second) // the history is published
 		leader, stray, good := w.Leader(), others(w)[0], others(w)[1]
-		stray.pg.timeline, stray.pg.history, stray.pg.lsn = 1, nil, leader.pg.lsn+1<<20 // more WAL, and worth nothing
+		stray.pg.Stray(1, 1<<20) // more WAL, and worth nothing
 		leader.CrashPostgres()
 		within(t, w, 5*time.Second, "a leader on the newest timeline", func() bool { return w.Leader() == good })
 		return w
@@ -88,7 +91,7 @@ func TestMemberOnALeftTimelineDoesNotHoldUpAnElection(t *testing.T) {
 	})
 	leader.KillAll()
 	w.Run(4500 * time.Millisecond)
-	stray.pg.timeline, stray.pg.history, stray.pg.lsn = 1, nil, good.pg.lsn+1<<20
+	stray.pg.Stray(1, 1<<20)
 	within(t, w, 5*time.Second, "a leader on the newest timeline", func() bool { return w.Leader() == good })
 }
 
@@ -114,14 +117,14 @@ func TestPauseKeepsTheLeaseWhilePostgresHangs(t *testing.T) {
 		old := w.Leader()
 		w.Put(events.KeyConfig, strings.Replace(quick, "{", `{"pause":true,`, 1))
 		w.Run(5 * time.Second)
-		old.pg.hung = true
+		old.pg.Hang()
 		w.Run(20 * time.Second)
 		if w.LeaderKey() != old.name {
 			t.Fatalf("the lease of a primary that hangs was given up\n%s", picture(w))
 		}
 		w.Put(events.KeyConfig, quick)
 		w.Run(20 * time.Second)
-		old.pg.hung = false
+		old.pg.Resume()
 		within(t, w, 5*time.Second, "the same leader", func() bool { return w.Leader() == old })
 		return w
 	})
@@ -146,10 +149,10 @@ func TestCampaignDoesNotActOnOldAnswers(t *testing.T) {
 	quickOne.Thaw()
 	within(t, w, 10*time.Second, "the quick one's lead", func() bool { return w.Leader() == quickOne })
 	w.Run(500 * time.Millisecond) // the history is published
-	slow.isolated = true
+	slow.Isolate(true)
 	quickOne.Stop()
 	within(t, w, 10*time.Second, "the end of the quick one", func() bool { return quickOne.Exit == 0 })
-	slow.isolated = false
+	slow.Isolate(false)
 	w.Cut(slow.name, false)
 	w.Run(20 * time.Second)
 	sound(t, w)
@@ -197,7 +200,7 @@ func TestAdoptionWithoutAnAnswerAboutTheLeaseEndsOnce(t *testing.T) {
 
 func TestVanishedInitializeKeyIsWrittenAgain(t *testing.T) {
 	w := grown(t, 3, quick)
-	id := w.Leader().pg.sysid
+	id := w.Leader().pg.SystemID()
 	for range 2 {
 		w.Remove(events.KeyInitialize)
 		within(t, w, 5*time.Second, "the key", func() bool { return says(w, events.KeyInitialize) == id })
@@ -234,7 +237,7 @@ func TestFailoverOrderGivesUpALostTimeline(t *testing.T) {
 	lost.KillAll() // for ever, and with it the newest timeline
 	for _, m := range w.members {
 		if m != lost {
-			m.pg.timeline, m.pg.history = 1, nil
+			m.pg.Stray(1, 0)
 		}
 	}
 	w.Run(30 * time.Second)
@@ -264,9 +267,9 @@ func TestDeadlineThatCouldNotBeToldOnceIsToldAgain(t *testing.T) {
 func TestClusterWithDataIsNotCreatedAgain(t *testing.T) {
 	w := grown(t, 5, quick)
 	old, empty := w.Leader(), others(w)[0]
-	id := old.pg.sysid
+	id := old.pg.SystemID()
 	empty.KillAll()
-	empty.pg.data = false
+	empty.pg.Empty()
 	old.KillAll()
 	w.Put(events.KeyInitialize, "") // as a leader that was cut off before it wrote the identifier leaves it
 	empty.Boot()
@@ -307,23 +310,23 @@ func TestStartThatIsGivenUpIsStopped(t *testing.T) {
 		w := grown(t, seed, config)
 		old := w.Leader()
 		old.CrashPostgres()
-		within(t, w, 5*time.Second, "a start as a primary", func() bool { return old.engine.State() == engine.Opening && old.pg.starting })
+		within(t, w, 5*time.Second, "a start as a primary", func() bool { return old.engine.State() == engine.Opening && old.pg.Observe().Starting })
 		w.Run(20 * time.Millisecond)
 		for _, m := range others(w) {
-			m.isolated = true // nobody can be asked until the server is up
+			m.Isolate(true) // nobody can be asked until the server is up
 		}
 		old.Stop()
 		w.Run(700 * time.Millisecond)
 		for _, m := range w.members {
-			m.isolated = false
+			m.Isolate(false)
 		}
 		within(t, w, 10*time.Second, "a handover", func() bool { return w.LeaderKey() != old.name })
-		if old.pg.writable() {
+		if old.pg.Writable() {
 			t.Fatalf("the lease was given away while PostgreSQL accepts writes\n%s", picture(w))
 		}
 		within(t, w, 10*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
 		within(t, w, 10*time.Second, "the end of the old one", func() bool { return old.Exit == 0 })
-		if old.pg.running {
+		if old.pg.Running() {
 			t.Fatalf("an agent left its PostgreSQL running\n%s", picture(w))
 		}
 		return w
@@ -337,30 +340,30 @@ func TestRewindWhoseSourceDiesIsTriedAgain(t *testing.T) {
 		w := grown(t, seed, `{"ttl":5,"loop_wait":1,"retry_timeout":1,"postgresql":{"use_pg_rewind":true,"remove_data_directory_on_rewind_failure":true}}`)
 		old := w.Leader()
 		for _, m := range others(w) {
-			m.isolated = true
+			m.Isolate(true)
 		}
 		w.Run(time.Second)
 		old.KillAll()
 		for _, m := range w.members {
-			m.isolated = false
+			m.Isolate(false)
 		}
 		within(t, w, 20*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
 		for range 5 {
-			old.isolated = false
+			old.Isolate(false)
 			if old.engine.State() != engine.Rewinding {
 				if !old.alive {
 					old.Boot()
 				}
 				within(t, w, 30*time.Second, "a rewind", func() bool { return old.engine.State() == engine.Rewinding })
 			}
-			old.isolated = true // from its source, in the middle of it
+			old.Isolate(true) // from its source, in the middle of it
 			within(t, w, 20*time.Second, "the end of the attempt", func() bool { return old.engine.State() != engine.Rewinding })
 			w.Run(3 * time.Second)
 			if s := old.engine.State(); s == engine.Stranded || s == engine.Cloning {
 				t.Fatalf("a source that cannot be reached was taken for data that cannot be rewound\n%s", picture(w))
 			}
 		}
-		old.isolated = false
+		old.Isolate(false)
 		within(t, w, 30*time.Second, "a healthy cluster again", w.Healthy)
 		return w
 	})

@@ -104,8 +104,8 @@ func TestLaggingReplicaDoesNotCampaign(t *testing.T) {
 	w := grown(t, 3, quick)
 	old, a, b := w.Leader(), others(w)[0], others(w)[1]
 	b.KillAll()
-	a.isolated = true // from the leader's WAL
-	old.pg.lsn += 10 << 20
+	a.Isolate(true) // from the leader's WAL
+	old.pg.WriteWAL(10 << 20)
 	w.Run(5 * time.Second)
 	old.KillAll()
 	w.Run(30 * time.Second)
@@ -114,7 +114,7 @@ func TestLaggingReplicaDoesNotCampaign(t *testing.T) {
 		t.Fatalf("a replica 10 MB behind took the lead\n%s", picture(w))
 	}
 	old.Boot()
-	a.isolated = false
+	a.Isolate(false)
 	b.Boot()
 	within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
 }
@@ -153,9 +153,9 @@ func TestRestartAndReinitializeOnOrder(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) *World {
 		w := grown(t, seed, config)
 		leader, replica := w.Leader(), others(w)[0]
-		pid := leader.pg.pid
+		pid := leader.pg.PID()
 		leader.Ask(events.OperatorRequest{ID: "1", Verb: events.AskRestart})
-		within(t, w, 10*time.Second, "a restarted leader", func() bool { return w.Leader() == leader && leader.pg.pid != pid })
+		within(t, w, 10*time.Second, "a restarted leader", func() bool { return w.Leader() == leader && leader.pg.PID() != pid })
 		within(t, w, 20*time.Second, "a healthy cluster", w.Healthy)
 		clones := w.Fired["DE-25"]
 		replica.Ask(events.OperatorRequest{ID: "2", Verb: events.AskReinitialize})
@@ -174,19 +174,19 @@ func TestDivergedMemberWithoutRewindNeedsAPerson(t *testing.T) {
 	w := grown(t, 5, `{"ttl":5,"loop_wait":1,"retry_timeout":1}`)
 	old := w.Leader()
 	for _, m := range others(w) {
-		m.isolated = true
+		m.Isolate(true)
 	}
 	w.Run(time.Second)
 	old.KillAll()
 	for _, m := range w.members {
-		m.isolated = false
+		m.Isolate(false)
 	}
 	within(t, w, 20*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
 	old.Boot()
 	within(t, w, 20*time.Second, "a stranded member", func() bool { return old.engine.State() == engine.Stranded })
 	w.Run(time.Minute)
 	sound(t, w)
-	if old.engine.State() != engine.Stranded || !old.pg.data {
+	if old.engine.State() != engine.Stranded || !old.pg.HasData() {
 		t.Fatalf("diverged data was touched without leave\n%s", picture(w))
 	}
 	old.Ask(events.OperatorRequest{ID: "1", Verb: events.AskReinitialize})
@@ -221,15 +221,15 @@ func TestSwitchoverInAPauseBringsTheFormerPrimaryBack(t *testing.T) {
 		within(t, w, 20*time.Second, "a pause", func() bool { return all(engine.Paused) })
 		var old, next *Member
 		for _, m := range w.members {
-			if m.pg.writable() {
+			if m.pg.Writable() {
 				old = m
 			} else {
 				next = m
 			}
 		}
 		w.Put(events.KeyFailover, `{"leader":"`+old.name+`","member":"`+next.name+`"}`)
-		within(t, w, 20*time.Second, "a switchover", func() bool { return next.pg.writable() })
-		within(t, w, 20*time.Second, "the former primary as a replica, all paused", func() bool { return all(engine.Paused) && old.pg.streaming })
+		within(t, w, 20*time.Second, "a switchover", func() bool { return next.pg.Writable() })
+		within(t, w, 20*time.Second, "the former primary as a replica, all paused", func() bool { return all(engine.Paused) && old.pg.Streaming() })
 		return w
 	})
 }
@@ -240,13 +240,13 @@ func TestRestartOnOrderInAPause(t *testing.T) {
 	w.Put(events.KeyConfig, `{"ttl":30,"loop_wait":10,"retry_timeout":10,"pause":true}`)
 	for _, m := range []*Member{replica, leader} {
 		within(t, w, 20*time.Second, "a pause", func() bool { return m.engine.State() == engine.Paused })
-		pid := m.pg.pid
+		pid := m.pg.PID()
 		m.Ask(events.OperatorRequest{ID: "r", Verb: events.AskRestart})
 		within(t, w, 20*time.Second, "a restart", func() bool {
-			return m.engine.State() == engine.Paused && m.pg.running && m.pg.pid != pid && !m.pg.starting
+			return m.engine.State() == engine.Paused && m.pg.Running() && m.pg.PID() != pid && !m.pg.Observe().Starting
 		})
 	}
-	if !leader.pg.writable() || replica.pg.writable() {
+	if !leader.pg.Writable() || replica.pg.Writable() {
 		t.Fatalf("the roles changed\n%s", picture(w))
 	}
 }

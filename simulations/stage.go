@@ -8,6 +8,7 @@ import (
 
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
+	"github.com/regent-ha/regent/simulations/postgres"
 	"github.com/regent-ha/regent/simulations/scenario"
 )
 
@@ -18,7 +19,6 @@ type Stage struct {
 	tape   *kernel.Tape
 	see    func(member string, d *events.Decision)
 	orders int
-	ledger ledger
 }
 
 var _ scenario.Stage = (*Stage)(nil)
@@ -33,7 +33,6 @@ func (s *Stage) Watch(see func(member string, d *events.Decision)) { s.see = see
 func (s *Stage) Build(c scenario.Cluster) error {
 	s.w = New(Settings{Tape: s.tape, Members: c.Members, Config: string(c.Config), Guard: c.Guard, Store: s.kind, StoreServers: c.StoreServers})
 	s.w.Quiet = true
-	s.ledger.w = s.w
 	for _, m := range s.w.members {
 		m.Tags = c.Tags[m.name]
 	}
@@ -136,10 +135,10 @@ func (s *Stage) BootHost(member string) error {
 }
 
 // server finds a PostgreSQL that runs, or does not.
-func (s *Stage) server(member string, runs bool) (*postgres, error) {
-	p := &s.w.Member(member).pg
-	if p.running != runs {
-		return nil, fmt.Errorf("PostgreSQL of %s runs: %v", member, p.running)
+func (s *Stage) server(member string, runs bool) (*postgres.Server, error) {
+	p := s.w.Member(member).pg
+	if p.Running() != runs {
+		return nil, fmt.Errorf("PostgreSQL of %s runs: %v", member, p.Running())
 	}
 	return p, nil
 }
@@ -148,7 +147,7 @@ func (s *Stage) server(member string, runs bool) (*postgres, error) {
 func (s *Stage) KillPostgres(member string) error {
 	p, err := s.server(member, true)
 	if err == nil {
-		p.die()
+		p.Kill()
 	}
 	return err
 }
@@ -157,25 +156,25 @@ func (s *Stage) KillPostgres(member string) error {
 func (s *Stage) HangPostgres(member string) error {
 	p, err := s.server(member, true)
 	if err == nil {
-		p.hung = true
+		p.Hang()
 	}
 	return err
 }
 
 // ResumePostgres lets it go on, if it is still there.
 func (s *Stage) ResumePostgres(member string) error {
-	s.w.Member(member).pg.hung = false
+	s.w.Member(member).pg.Resume()
 	return nil
 }
 
 // PromotePostgres ends recovery by hand.
 func (s *Stage) PromotePostgres(member string) error {
 	p, err := s.server(member, true)
-	if err == nil && !p.recovery {
+	if err == nil && !p.Recovering() {
 		err = fmt.Errorf("PostgreSQL of %s is no replica", member)
 	}
 	if err == nil {
-		p.endRecovery()
+		p.RequestPromotion()
 	}
 	return err
 }
@@ -184,7 +183,7 @@ func (s *Stage) PromotePostgres(member string) error {
 func (s *Stage) EmptyData(member string) error {
 	p, err := s.server(member, false)
 	if err == nil {
-		p.data, p.half = false, false
+		p.Empty()
 	}
 	return err
 }
@@ -193,7 +192,7 @@ func (s *Stage) EmptyData(member string) error {
 func (s *Stage) ForeignData(member string) error {
 	p, err := s.server(member, false)
 	if err == nil {
-		p.data, p.half, p.sysid = true, false, "7999999999999999999"
+		p.Restore()
 	}
 	return err
 }
@@ -225,7 +224,7 @@ func (s *Stage) isolate(a, b []string, cut bool) error {
 	if len(a) != 1 || len(b) != len(s.w.members)-1 {
 		return errors.New("this world can only separate one member from all others")
 	}
-	s.w.Member(a[0]).isolated = cut
+	s.w.Member(a[0]).Isolate(cut)
 	return nil
 }
 
@@ -410,7 +409,7 @@ func (s *Stage) Leader() (string, error) {
 func (s *Stage) Primaries() ([]string, error) {
 	var names []string
 	for _, m := range s.w.members {
-		if m.pg.writable() {
+		if m.pg.Writable() {
 			names = append(names, m.name)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
+	"github.com/regent-ha/regent/simulations/postgres"
 	"github.com/regent-ha/regent/simulations/stores"
 )
 
@@ -31,6 +32,11 @@ type Settings struct {
 	StoreServers int
 	// Mutant makes all agents wrong. Nil: they are what they are.
 	Mutant *Mutant
+	// WriteEach is the time between two commits of the clients, a second if zero.
+	WriteEach time.Duration
+	// NoArchive leaves out the archive of WAL. Without one two members that are promoted apart may choose the same number for their
+	// timelines, and if they left the old one at the same position nothing but the WAL itself tells them apart.
+	NoArchive bool
 }
 
 // World is everything there is. Its methods may be called between calls of Run, by one goroutine.
@@ -38,11 +44,13 @@ type World struct {
 	k       *kernel.Kernel
 	store   stores.Model
 	net     *network
+	servers *postgres.Cluster
+	clients *clients
 	members []*Member
 	set     Settings
 
 	// The streams of choices that are not a model's own.
-	hosts, postgres, schedule *kernel.Domain
+	hosts, schedule *kernel.Domain
 
 	// Faults that happen by themselves.
 	Faults Faults
@@ -66,8 +74,6 @@ type World struct {
 	atOnce    int            // events of this instant
 	operators operators
 	judges    []judge
-	systems   int                             // clusters that were created
-	pids      int                             // processes that were started
 	onStep    func(*Member, *events.Decision) // watches every decision before it is performed
 }
 
@@ -86,10 +92,13 @@ func New(set Settings) *World {
 		set.Tape = kernel.Seeded(set.Seed)
 	}
 	w := &World{k: kernel.New(set.Tape), set: set, Fired: map[events.RuleID]int{}, hash: 14695981039346656037}
-	w.hosts, w.postgres, w.schedule = w.k.Domain("hosts"), w.k.Domain("postgres"), w.k.Domain("schedule")
+	w.hosts, w.schedule = w.k.Domain("hosts"), w.k.Domain("schedule")
 	w.net = newNetwork(w, set.StoreServers)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
 	w.judges = newJudges(w)
+	w.servers = postgres.NewCluster(postgres.Host{Env: w.k.Domain("postgres"), Reaches: w.reaches, Exited: w.exited})
+	w.servers.Archive = !set.NoArchive
+	w.clients = newClients(w)
 	w.store = newStore(set.Store, w.k.Domain("store"), set.StoreServers)
 	for i := range set.Members {
 		w.members = append(w.members, newMember(w, fmt.Sprintf("n%d", i+1)))
@@ -97,11 +106,13 @@ func New(set Settings) *World {
 	return w
 }
 
-// newSystemID is what initdb draws.
-func (w *World) newSystemID() string {
-	w.systems++
-	return fmt.Sprintf("70000000000000000%02d", w.systems)
+// reaches tells whether packets get from one member's host to another's.
+func (w *World) reaches(from, to string) bool {
+	return !w.Member(from).isolated && !w.Member(to).isolated
 }
+
+// exited tells an agent of the end of its postmaster, in an event of its own.
+func (w *World) exited(server string, f events.PostgresExited) { w.Member(server).postAfter(0, f) }
 
 // Now is true time.
 func (w *World) Now() events.Instant { return w.k.Now() }
@@ -135,6 +146,7 @@ const mostAtOnce = 100_000
 
 // next lets the next thing happen, and judges.
 func (w *World) next(end events.Instant) bool {
+	w.servers.Faults = postgres.Faults{Fail: w.Faults.FailedEffect, Slow: w.Faults.SlowEffect}
 	before := w.Now()
 	if w.atOnce > mostAtOnce || !w.k.Next(end) {
 		return false
@@ -224,7 +236,7 @@ func (w *World) Member(name string) *Member {
 func (w *World) Leader() *Member {
 	var found *Member
 	for _, m := range w.members {
-		if m.alive && m.engine.State() == engine.Leading && m.pg.writable() {
+		if m.alive && m.engine.State() == engine.Leading && m.pg.Writable() {
 			if found != nil {
 				return nil
 			}
@@ -241,7 +253,7 @@ func (w *World) Healthy() bool {
 		return false
 	}
 	for _, m := range w.members {
-		if m != leader && !(m.alive && m.engine.State() == engine.Following && m.pg.streaming) {
+		if m != leader && !(m.alive && m.engine.State() == engine.Following && m.pg.Streaming()) {
 			return false
 		}
 	}

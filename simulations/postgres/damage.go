@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"time"
 
 	"github.com/regent-ha/regent/events"
@@ -100,3 +101,23 @@ func (s *Server) DisconnectReplicas() {
 
 // Oldest is where the WAL begins that is still here.
 func (s *Server) Oldest() events.LSN { return s.oldest }
+
+// Stray leaves a replica with WAL of an older timeline only, and bytes of its own after where that was left: as if it had never heard
+// of the later ones.
+func (s *Server) Stray(t events.Timeline, bytes events.LSN) {
+	s.settle()
+	s.unlink()
+	b, at := s.wal.b, s.wal.at
+	for b.timeline > t && b.parent != nil {
+		at = min(at, b.fork)
+		b = b.parent
+	}
+	s.wal.b = &branch{timeline: b.timeline, parent: b, fork: at, end: at, owner: s, history: b.history}
+	s.wal.at = s.wal.b.append(isOther, max(bytes, recoveryEnd), 0)
+	s.flushed, s.replayed, s.replayFrom, s.marks = s.wal.at, s.wal.at, s.wal.at, nil
+	s.note()
+	s.histories = slices.DeleteFunc(slices.Clone(s.histories), func(f historyFile) bool { return f.timeline > t })
+	s.control.checkpoint, s.control.checkpointEnd, s.control.timeline = point{b, at}.checkpointBefore()
+	s.control.minRecovery, s.control.minTimeline = s.flushed, b.timeline
+	s.c.Changed()
+}
