@@ -6,28 +6,53 @@ import (
 	"time"
 )
 
-// BenchmarkHour is how much a machine can simulate: three members on each store, a commit a second, all judges, faults as in chaos. Its
-// metrics are hours of a cluster for each second of the processor, and what happened in them.
+// BenchmarkHour is how much a machine can simulate: three members on each store, a commit a second, all judges, small faults of the size
+// that chaos draws. Its metrics are hours of a cluster for each second of the processor, and what happened in them.
 func BenchmarkHour(b *testing.B) {
 	for _, store := range StoreKinds() {
 		b.Run(store, func(b *testing.B) {
-			b.ReportAllocs()
-			var events, failovers uint64
-			var virtual time.Duration
-			began := processorTime(b)
-			for seed := range b.N {
-				_, v := RunDay(ChaosSettings{Seed: uint64(seed), Store: store, For: time.Hour})
-				if len(v.Broken) > 0 {
-					b.Logf("seed %d: %s", seed, v.Broken[0])
+			measure(b, func(seed uint64) *World {
+				w := New(Settings{Seed: seed, Store: store, Members: 3, Config: config})
+				w.Faults = Faults{LostRequest: 3, LostAnswer: 3, LateRequest: 3, LateAnswer: 3, Refused: 15, SlowPeer: 9, FailedEffect: 6,
+					SlowEffect: 12, LateLook: 9}
+				for _, m := range w.members {
+					m.Start()
 				}
-				events, failovers, virtual = events+v.Events, failovers+uint64(v.Failovers), virtual+v.Virtual
-			}
-			seconds := (processorTime(b) - began).Seconds()
-			b.ReportMetric(virtual.Hours()/seconds, "cluster-hours/cpu-s")
-			b.ReportMetric(float64(events)/seconds, "events/cpu-s")
-			b.ReportMetric(float64(failovers)/seconds, "failovers/cpu-s")
+				w.Run(time.Hour)
+				return w
+			})
 		})
 	}
+}
+
+// BenchmarkBadHour is the same for an hour of chaos.
+func BenchmarkBadHour(b *testing.B) {
+	for _, store := range StoreKinds() {
+		b.Run(store, func(b *testing.B) {
+			measure(b, func(seed uint64) *World {
+				c, _ := RunDay(ChaosSettings{Seed: seed, Store: store, For: time.Hour})
+				return c.World
+			})
+		})
+	}
+}
+
+func measure(b *testing.B, run func(seed uint64) *World) {
+	b.ReportAllocs()
+	var events, failovers uint64
+	var virtual time.Duration
+	began := processorTime(b)
+	for seed := range b.N {
+		w := run(uint64(seed))
+		if len(w.Broken) > 0 {
+			b.Logf("seed %d: %s", seed, w.Broken[0])
+		}
+		events, failovers, virtual = events+w.k.Events(), failovers+uint64(w.Failovers), virtual+w.k.Since()
+	}
+	seconds := (processorTime(b) - began).Seconds()
+	b.ReportMetric(virtual.Hours()/seconds, "cluster-hours/cpu-s")
+	b.ReportMetric(float64(events)/seconds, "events/cpu-s")
+	b.ReportMetric(float64(failovers)/seconds, "failovers/cpu-s")
 }
 
 func processorTime(b *testing.B) time.Duration {

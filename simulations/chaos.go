@@ -94,7 +94,7 @@ func (c *Chaos) document() string {
 }
 
 func (c *Chaos) say(format string, args ...any) {
-	c.Trace = append(c.Trace, c.clock()+" *** "+fmt.Sprintf(format, args...))
+	c.trace.add(entry{at: c.Now(), text: fmt.Sprintf(format, args...)})
 }
 
 // Run lets everything happen and tells what is wrong, empty if nothing.
@@ -244,8 +244,7 @@ func (c *Chaos) rightlyStranded(m *Member) bool {
 
 // Story is the end of what happened, at most so many lines, and how things stand.
 func (c *Chaos) Story(lines int) string {
-	c.Trace = c.Trace[max(0, len(c.Trace)-lines):]
-	return strings.Join(c.Trace, "\n") + "\n" + c.stand()
+	return strings.Join(c.Trace(lines), "\n") + "\n" + c.stand()
 }
 
 func (c *Chaos) stand() string {

@@ -49,7 +49,7 @@ func sound(t *testing.T, w *World) {
 
 func picture(w *World) string {
 	var b strings.Builder
-	for _, l := range w.Trace[max(0, len(w.Trace)-60):] {
+	for _, l := range w.Trace(60) {
 		fmt.Fprintln(&b, l)
 	}
 	for _, m := range w.members {

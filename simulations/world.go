@@ -1,10 +1,8 @@
 package simulations
 
 import (
-	"encoding/json"
 	"fmt"
-	"hash/fnv"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/regent-ha/regent/engine"
@@ -58,11 +56,10 @@ type World struct {
 	Quiet bool
 	// Broken lists what a judge or an engine found wrong; it stays empty in a sound run.
 	Broken []string
-	// Trace is a line for each step of a lifecycle.
-	Trace []string
+	trace  trace
 	// Fired counts how often each rule acted or held.
 	Fired map[events.RuleID]int
-	hash  uint64
+	hash  digest
 	Steps int
 	// Failovers counts how often a member came to lead that did not lead last.
 	Failovers  int
@@ -91,7 +88,7 @@ func New(set Settings) *World {
 	if set.Tape == nil {
 		set.Tape = kernel.Seeded(set.Seed)
 	}
-	w := &World{k: kernel.New(set.Tape), set: set, Fired: map[events.RuleID]int{}, hash: 14695981039346656037}
+	w := &World{k: kernel.New(set.Tape), set: set, Fired: map[events.RuleID]int{}, hash: digestBegin}
 	w.hosts, w.schedule = w.k.Domain("hosts"), w.k.Domain("schedule")
 	w.net = newNetwork(w, set.StoreServers)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
@@ -168,7 +165,9 @@ func (w *World) breaks(text string) {
 	}
 }
 
-func (w *World) clock() string { return fmt.Sprintf("%9.3f", w.k.Since().Seconds()) }
+func (w *World) clock() string { return clock(w.Now()) }
+
+func clock(at events.Instant) string { return fmt.Sprintf("%9.3f", at.Sub(kernel.Begin).Seconds()) }
 
 // note folds a decision into the run's hash and its trace.
 func (w *World) note(m *Member, in events.Input, d *events.Decision) {
@@ -178,11 +177,7 @@ func (w *World) note(m *Member, in events.Input, d *events.Decision) {
 	}
 	w.Fired[d.Rule]++
 	if d.Changed() {
-		h := fnv.New64a()
-		if err := json.NewEncoder(h).Encode(d); err != nil {
-			w.breaks("encode decision: " + err.Error())
-		}
-		w.hash = (w.hash ^ h.Sum64()) * 1099511628211
+		w.hash.decision(d)
 	}
 	if w.OnInput != nil {
 		w.OnInput(m.name, in, d)
@@ -200,27 +195,15 @@ func (w *World) note(m *Member, in events.Input, d *events.Decision) {
 		w.lastLeader = m
 	}
 	if d.From != d.To {
-		w.Trace = append(w.Trace, fmt.Sprintf("%s %-3s %-13s -> %-13s %s", w.clock(), m.name, d.From, d.To, lastLifecycle(d)))
+		w.trace.add(entry{at: w.Now(), member: m.name, from: d.From, to: d.To, fired: slices.Clone(d.Fired)})
 	}
 	for _, b := range d.Broken {
 		w.breaks(fmt.Sprintf("%s, in %s on %s: %s", m.name, d.From, in.Fact.FactKind(), b))
 	}
 }
 
-// lastLifecycle tells the rows that acted.
-func lastLifecycle(d *events.Decision) string {
-	var b strings.Builder
-	for _, f := range d.Fired {
-		if strings.HasPrefix(string(f.Rule), "PU") || strings.HasPrefix(string(f.Rule), "LE") {
-			continue
-		}
-		fmt.Fprintf(&b, "%s %s; ", f.Rule, f.Why)
-	}
-	return strings.TrimSuffix(b.String(), "; ")
-}
-
 // Hash digests all decisions of the run.
-func (w *World) Hash() uint64 { return w.hash }
+func (w *World) Hash() uint64 { return uint64(w.hash) }
 
 // Member finds a member by name.
 func (w *World) Member(name string) *Member {
