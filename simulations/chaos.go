@@ -23,7 +23,8 @@ type Chaos struct {
 	quiet    bool           // no faults for a moment
 	until    events.Instant // of the faults
 	leftover int            // faults that may still be planned for tender moments
-	wiped    bool           // what the store had acknowledged was lost
+	mayWipe  bool
+	wiped    bool // what the store had acknowledged was lost
 	faults   []func(m *Member)
 }
 
@@ -33,6 +34,8 @@ type ChaosSettings struct {
 	Tape  *kernel.Tape // instead of Seed, when it is not nil
 	Store string       // the kind of store
 	For   time.Duration
+	// Wipes lets a store lose what it had acknowledged, where that is a trouble of its kind. What must hold then is judged in part only.
+	Wipes bool
 	// Mutant makes all agents wrong, to see whether that is noticed.
 	Mutant *Mutant
 }
@@ -40,7 +43,7 @@ type ChaosSettings struct {
 // NewChaos draws a cluster, whose faults last for some time.
 func NewChaos(set ChaosSettings) *Chaos {
 	w := New(Settings{Seed: set.Seed, Tape: set.Tape, Store: set.Store, Mutant: set.Mutant})
-	c := &Chaos{World: w, doc: map[string]any{}}
+	c := &Chaos{World: w, doc: map[string]any{}, mayWipe: set.Wipes}
 	members := 2 + c.pick("members", 3)
 	if c.pick("guard preferred", 4) == 3 {
 		w.set.Guard = "preferred"

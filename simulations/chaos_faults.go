@@ -155,7 +155,7 @@ func (c *Chaos) storeTrouble(*Member) {
 	}
 	t := all[c.pick("trouble", len(all))]
 	if t.Wipes {
-		if c.pick("though it wipes the store", 4) < 3 || !c.allHaveData() {
+		if !c.mayWipe || c.pick("though it wipes the store", 4) < 3 || !c.allHaveData() {
 			return
 		}
 		c.wiped, c.wipedAt = true, c.Now()

@@ -9,7 +9,7 @@ import (
 // TestMutantsAreCaught runs every deliberately wrong agent until a judge finds it out, in CI on every store, else on etcd. How many seeds that took
 // is printed: it is what the simulator is worth.
 func TestMutantsAreCaught(t *testing.T) {
-	const seeds = 60
+	const seeds = 250
 	for _, store := range StoreKinds() {
 		if store != "etcd" && !full() {
 			continue

@@ -46,6 +46,7 @@ exit code is 1 then.`,
 	f.Uint64Var(&o.From, "from", 0, "the first seed")
 	f.Uint64Var(&o.Seeds, "seeds", 100, "how many seeds, on each store")
 	f.DurationVar(&o.For, "for", 10*time.Minute, "how long faults last in each run, in virtual time")
+	f.BoolVar(&o.Wipes, "wipes", false, "stores may lose what they had acknowledged; what must hold then is judged in part only")
 	f.IntVar(&o.Jobs, "jobs", runtime.NumCPU(), "runs at once")
 	f.IntVar(&o.Most, "most", 5, "begin nothing new after so many failures; 0: go on")
 	f.IntVar(&o.Shrink, "shrink", 300, "runs that making a failure small may take; 0: leave it as it is")

@@ -23,6 +23,7 @@ type Options struct {
 	Seeds    uint64
 	For      time.Duration // how long faults last in each run
 	Jobs     int
+	Wipes    bool
 	Most     int    // failures after which nothing new is begun
 	Shrink   int    // runs that making one failure small may take
 	Tapes    string // directory for the tapes of failures
@@ -97,7 +98,7 @@ func (o *Options) store(ctx context.Context, store string, t *tally) {
 	for range o.Jobs {
 		workers.Go(func() { // joined below
 			for seed := range seeds {
-				o.one(simulations.ChaosSettings{Seed: seed, Store: store, For: o.For}, t)
+				o.one(simulations.ChaosSettings{Seed: seed, Store: store, For: o.For, Wipes: o.Wipes}, t)
 			}
 		})
 	}
