@@ -59,12 +59,12 @@ func (h *digest) decision(d *events.Decision) {
 func (h *digest) effect(e *events.Effect) {
 	h.number(e.ID)
 	h.number(e.Epoch)
-	h.number(uint64(e.Revision))
+	h.number(e.Revision)
 	h.number(uint64(e.Deadline))
 	h.text(string(e.Action.ActionKind()))
 	switch a := e.Action.(type) {
 	case events.AcquireLease:
-		h.number(uint64(a.Expect))
+		h.number(a.Expect)
 		h.number(uint64(a.TTL))
 	case events.RenewLease:
 		h.number(uint64(a.TTL))
