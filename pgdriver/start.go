@@ -106,10 +106,21 @@ func (d *Driver) startOnce(ctx context.Context, e effective, a events.StartPostg
 	defer p.close()
 	d.adopt(p)
 	if err := d.awaitReady(ctx, p, progress); err != nil {
-		return d.startFailure(err, offset)
+		return d.startFailure(errors.Join(err, d.endLeftovers(err)), offset)
 	}
 	d.hurryUp()
 	return nil
+}
+
+// endLeftovers ends what a postmaster left behind that died while it was waited for: it may have let clients in a moment before, and
+// whoever is told that the start has failed takes the server to be down.
+func (d *Driver) endLeftovers(failure error) error {
+	if !errors.Is(failure, errExitedEarly) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), killGrace)
+	defer cancel()
+	return d.sweep(ctx, syscall.SIGQUIT, bootTicks())
 }
 
 // adopt tells Run of a postmaster that was started.
