@@ -129,18 +129,7 @@ func (s *state) mayWriteSoon() bool {
 // makesPrimary tells that an effect is under way after which PostgreSQL may accept writes.
 func (s *state) makesPrimary() bool {
 	f := s.lifecycleEffect()
-	if f == nil {
-		return false
-	}
-	switch a := f.effect.Action.(type) {
-	case events.Promote:
-		return true
-	case events.StartPostgres:
-		return a.AsPrimary
-	case events.RestartPostgres:
-		return a.AsPrimary
-	}
-	return false
+	return f != nil && events.MakesPrimary(f.effect.Action)
 }
 
 // startsReplica: a server that was proven down is being started as a replica.

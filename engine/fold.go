@@ -337,7 +337,7 @@ func (s *state) foldFinished(f events.EffectFinished) {
 		return
 	}
 	kind := flight.effect.Action.ActionKind()
-	if isLifecycle(kind) {
+	if kind.WorksOnData() {
 		s.progress = ""
 		if s.acted = f.Ended; s.acted == 0 {
 			s.acted = s.now

@@ -31,7 +31,7 @@ var invariants = []invariant{
 	{"I2", "at most one effect works on the data directory", func(s *state, _ *events.Decision) bool {
 		n := 0
 		for i := range s.flight {
-			if isLifecycle(s.flight[i].effect.Action.ActionKind()) {
+			if s.flight[i].effect.Action.ActionKind().WorksOnData() {
 				n++
 			}
 		}
@@ -76,7 +76,7 @@ var invariants = []invariant{
 			return true
 		}
 		for i := range d.Effects {
-			if k := d.Effects[i].Action.ActionKind(); isLifecycle(k) && k != events.ActFollow {
+			if k := d.Effects[i].Action.ActionKind(); k.WorksOnData() && k != events.ActFollow {
 				return false
 			}
 		}
@@ -100,7 +100,7 @@ func (e *Engine) checkInvariants() {
 func withoutLifecycle(effects []events.Effect) []events.Effect {
 	var out []events.Effect
 	for _, f := range effects {
-		if k := f.Action.ActionKind(); !isLifecycle(k) || k == events.ActStopPostgres {
+		if k := f.Action.ActionKind(); !k.WorksOnData() || k == events.ActStopPostgres {
 			out = append(out, f)
 		}
 	}

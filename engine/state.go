@@ -297,20 +297,11 @@ func (s *state) findKey(key string) *inFlight {
 // lifecycleEffect is the one effect in flight that works on the data directory, nil if there is none.
 func (s *state) lifecycleEffect() *inFlight {
 	for i := range s.flight {
-		if isLifecycle(s.flight[i].effect.Action.ActionKind()) {
+		if s.flight[i].effect.Action.ActionKind().WorksOnData() {
 			return &s.flight[i]
 		}
 	}
 	return nil
-}
-
-func isLifecycle(k events.ActionKind) bool {
-	switch k {
-	case events.ActBootstrap, events.ActClone, events.ActStartPostgres, events.ActStopPostgres, events.ActRestartPostgres,
-		events.ActPromote, events.ActFollow, events.ActCheckDivergence, events.ActCrashRecover, events.ActRewind:
-		return true
-	}
-	return false
 }
 
 func isLease(k events.ActionKind) bool {

@@ -261,3 +261,26 @@ func (AskPeers) ActionKind() ActionKind        { return ActAskPeers }
 func (AnswerOperator) ActionKind() ActionKind  { return ActAnswerOperator }
 func (Exit) ActionKind() ActionKind            { return ActExit }
 func (Cancel) ActionKind() ActionKind          { return ActCancel }
+
+// MakesPrimary tells whether an action leads to a server that accepts writes. Bootstrap does not: what it leaves is stopped.
+func MakesPrimary(a Action) bool {
+	switch a := a.(type) {
+	case Promote:
+		return true
+	case StartPostgres:
+		return a.AsPrimary
+	case RestartPostgres:
+		return a.AsPrimary
+	}
+	return false
+}
+
+// WorksOnData tells whether effects of this kind work on the data directory, or on the server's life: at most one of them at a time.
+func (k ActionKind) WorksOnData() bool {
+	switch k {
+	case ActBootstrap, ActClone, ActStartPostgres, ActStopPostgres, ActRestartPostgres, ActPromote, ActFollow, ActCheckDivergence,
+		ActCrashRecover, ActRewind:
+		return true
+	}
+	return false
+}

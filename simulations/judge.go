@@ -9,29 +9,33 @@ import (
 // judge watches a run for what must never happen. Judges look at the truth of the models, not at what an engine believes; they
 // change nothing and draw nothing. Each is one invariant of docs/SIMULATIONS.md and has a file of its own.
 type judge interface {
-	// id is the invariant's: S1, L5.
-	id() string
 	// step sees a decision before its effects are performed.
 	step(m *Member, in *events.Input, d *events.Decision)
 	// event sees the world after everything that happens.
 	event()
 }
 
-// watching is for judges that do not look at every step, or not at every event.
-type watching struct{ w *World }
+// watching is what judges have in common: the world, and the invariant's name, as S1 or L5. Its methods are for those that do not look at
+// every step, or not at every event.
+type watching struct {
+	w  *World
+	id string
+}
 
 func (watching) step(*Member, *events.Input, *events.Decision) {}
 func (watching) event()                                        {}
 
-// breaks reports a broken invariant.
-func (j watching) breaks(id, format string, args ...any) {
-	j.w.breaks(id + ": " + fmt.Sprintf(format, args...))
+// breaks reports that the invariant does not hold.
+func (j watching) breaks(format string, args ...any) {
+	j.w.breaks(j.id + ": " + fmt.Sprintf(format, args...))
 }
 
 func newJudges(w *World) []judge {
-	j := watching{w}
+	of := func(id string) watching { return watching{w, id} }
 	return []judge{
-		&singleWriter{watching: j}, &ackedWrites{watching: j}, &eligiblePromotion{j}, &lockBeforePromote{j}, &noDestruction{j}, &oneEffect{watching: j},
-		&identity{watching: j}, &configSafety{j}, &slots{j}, &handsOff{watching: j}, &responsive{watching: j}, &explainable{j},
+		&singleWriter{watching: of("S1")}, &ackedWrites{watching: of("S2")}, &eligiblePromotion{watching: of("S3")},
+		&lockBeforePromote{watching: of("S4")}, &noDestruction{watching: of("S5")}, &oneEffect{watching: of("S6")},
+		&identity{watching: of("S7")}, &configSafety{watching: of("S8")}, &slots{watching: of("S9")},
+		&handsOff{watching: of("S11")}, &responsive{watching: of("L5")}, &explainable{watching: of("L7")},
 	}
 }

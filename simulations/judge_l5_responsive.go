@@ -24,8 +24,6 @@ const (
 	busySeconds = 5
 )
 
-func (*responsive) id() string { return "L5" }
-
 func (j *responsive) step(m *Member, _ *events.Input, _ *events.Decision) {
 	if j.paces == nil {
 		j.paces = map[*Member]*pace{}
@@ -43,7 +41,7 @@ func (j *responsive) step(m *Member, _ *events.Input, _ *events.Decision) {
 			p.busy = 0
 		}
 		if p.busy == busySeconds {
-			j.breaks("L5", "%s has decided more than %d times in each of the last %d seconds", m.name, busySteps, busySeconds)
+			j.breaks("%s has decided more than %d times in each of the last %d seconds", m.name, busySteps, busySeconds)
 		}
 		p.second, p.steps = second, 0
 	}

@@ -11,8 +11,6 @@ import (
 // handsOff is S11: in a pause nothing is done to PostgreSQL but by order.
 type handsOff struct{ watching }
 
-func (*handsOff) id() string { return "S11" }
-
 func (j *handsOff) step(m *Member, _ *events.Input, d *events.Decision) {
 	o := &j.w.operators
 	if !o.paused || d.From != engine.Paused || d.To == engine.Campaigning || d.To == engine.Switching {
@@ -26,7 +24,7 @@ func (j *handsOff) step(m *Member, _ *events.Input, d *events.Decision) {
 				return // it was restored to before the pause, and members obey it
 			}
 			if j.w.Now().Sub(o.moved) > time.Minute && !o.ordered(m, events.AskRestart) && !o.ordered(m, events.AskReinitialize) {
-				j.breaks("S11", "%s issues %s in a pause", m.name, k)
+				j.breaks("%s issues %s in a pause", m.name, k)
 			}
 		}
 	}

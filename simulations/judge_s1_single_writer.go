@@ -8,8 +8,6 @@ type singleWriter struct {
 	told bool
 }
 
-func (*singleWriter) id() string { return "S1" }
-
 func (j *singleWriter) event() {
 	var first *Member
 	for _, m := range j.w.members {
@@ -19,7 +17,7 @@ func (j *singleWriter) event() {
 			first = m
 		case !j.told:
 			j.told = true
-			j.breaks("S1", "%s and %s accept writes at once", first.name, m.name)
+			j.breaks("%s and %s accept writes at once", first.name, m.name)
 			return
 		}
 	}
@@ -30,7 +28,7 @@ func (j *singleWriter) step(m *Member, _ *events.Input, d *events.Decision) {
 		switch d.Effects[i].Action.(type) {
 		case events.HandOverLease, events.ReleaseLease:
 			if m.pg.Accepts() {
-				j.breaks("S1", "%s gives the lease away while its PostgreSQL accepts writes", m.name)
+				j.breaks("%s gives the lease away while its PostgreSQL accepts writes", m.name)
 			}
 		}
 	}

@@ -19,8 +19,6 @@ type ackedWrites struct {
 	forgiven postgres.Ranges
 }
 
-func (*ackedWrites) id() string { return "S2" }
-
 func (j *ackedWrites) event() {
 	m := j.w.accepting()
 	if m != j.now {
@@ -52,9 +50,9 @@ func (j *ackedWrites) opened(m *Member) {
 	}
 	switch {
 	case m == j.last:
-		j.breaks("S2", "%s accepts writes again without %d that were acknowledged, first %d", m.name, lost.Len(), lost[0].First)
+		j.breaks("%s accepts writes again without %d that were acknowledged, first %d", m.name, lost.Len(), lost[0].First)
 	case j.clean && received:
-		j.breaks("S2", "%s succeeds %s, which was shut down in order, without %d writes that were acknowledged, first %d",
+		j.breaks("%s succeeds %s, which was shut down in order, without %d writes that were acknowledged, first %d",
 			m.name, j.last.name, lost.Len(), lost[0].First)
 	}
 	for _, r := range lost {

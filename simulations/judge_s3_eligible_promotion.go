@@ -6,20 +6,18 @@ import "github.com/regent-ha/regent/events"
 // operator gave that timeline up.
 type eligiblePromotion struct{ watching }
 
-func (*eligiblePromotion) id() string { return "S3" }
-
 func (j *eligiblePromotion) step(m *Member, _ *events.Input, d *events.Decision) {
 	for i := range d.Effects {
-		if !makesPrimary(d.Effects[i].Action) {
+		if !events.MakesPrimary(d.Effects[i].Action) {
 			continue
 		}
 		what := d.Effects[i].Action.ActionKind()
 		if m.Tags.NoFailover {
-			j.breaks("S3", "%s issues %s, and it is tagged nofailover", m.name, what)
+			j.breaks("%s issues %s, and it is tagged nofailover", m.name, what)
 		}
 		v := events.ParseView(j.w.store.Contents())
 		if known := v.ClusterTimeline(); m.pg.Timeline() < known && !j.w.operators.failoverTo(m) {
-			j.breaks("S3", "%s issues %s on timeline %d, and the cluster's is %d", m.name, what, m.pg.Timeline(), known)
+			j.breaks("%s issues %s on timeline %d, and the cluster's is %d", m.name, what, m.pg.Timeline(), known)
 		}
 	}
 }

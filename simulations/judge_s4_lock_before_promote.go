@@ -13,13 +13,11 @@ const maxTTL = 40 * time.Second
 // guard, where one is required, will fire before another member can have the lease.
 type lockBeforePromote struct{ watching }
 
-func (*lockBeforePromote) id() string { return "S4" }
-
 func (j *lockBeforePromote) step(m *Member, _ *events.Input, d *events.Decision) {
 	now := j.w.Now()
 	for i := range d.Effects {
 		e := &d.Effects[i]
-		if !makesPrimary(e.Action) {
+		if !events.MakesPrimary(e.Action) {
 			continue
 		}
 		lease := j.w.store.Truth()
@@ -27,14 +25,14 @@ func (j *lockBeforePromote) step(m *Member, _ *events.Input, d *events.Decision)
 			continue // the lease went with the store: nobody else takes one before its time is over (SP-58)
 		}
 		if lease.Holder != m.name || lease.Epoch != e.Epoch || lease.Ends != 0 && now >= lease.Ends {
-			j.breaks("S4", "%s issues %s with epoch %d, and the lease is %+v", m.name, e.Action.ActionKind(), e.Epoch, lease)
+			j.breaks("%s issues %s with epoch %d, and the lease is %+v", m.name, e.Action.ActionKind(), e.Epoch, lease)
 			continue
 		}
 		if _, restarts := e.Action.(events.RestartPostgres); restarts {
 			continue // it is a primary already; its guard may be missing for as long as that of any other
 		}
 		if g := &m.guard; j.w.set.Guard == "required" && (!g.alive || g.deadline == 0 || lease.Ends != 0 && g.deadline > lease.Ends) {
-			j.breaks("S4", "%s issues %s, and its guard (alive %v) holds %d; the lease ends at %d", m.name, e.Action.ActionKind(), g.alive,
+			j.breaks("%s issues %s, and its guard (alive %v) holds %d; the lease ends at %d", m.name, e.Action.ActionKind(), g.alive,
 				g.deadline, lease.Ends)
 		}
 	}

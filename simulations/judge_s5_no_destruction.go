@@ -5,8 +5,6 @@ import "github.com/regent-ha/regent/events"
 // noDestruction is S5: data is discarded or rewound only by order, or where the divergence is true.
 type noDestruction struct{ watching }
 
-func (*noDestruction) id() string { return "S5" }
-
 func (j *noDestruction) step(m *Member, _ *events.Input, d *events.Decision) {
 	for i := range d.Effects {
 		switch a := d.Effects[i].Action.(type) {
@@ -24,16 +22,16 @@ func (j *noDestruction) clone(m *Member, a events.Clone) {
 	case m.pg.SystemID() == "": // nothing is there
 	case !a.Discard: // the driver refuses
 	case up == nil || up == m:
-		j.breaks("S5", "%s discards its data for a copy of %q", m.name, a.From.Name)
+		j.breaks("%s discards its data for a copy of %q", m.name, a.From.Name)
 	case j.w.operators.ordered(m, events.AskReinitialize):
 	case !m.pg.Diverged(up.pg):
-		j.breaks("S5", "%s discards its data for a copy of %s, from which it has not diverged", m.name, up.name)
+		j.breaks("%s discards its data for a copy of %s, from which it has not diverged", m.name, up.name)
 	}
 }
 
 func (j *noDestruction) rewind(m *Member, a events.Rewind) {
 	up := j.w.Member(a.From.Name)
 	if up == nil || up == m || m.pg.Running() || up.pg.SystemID() != "" && !m.pg.Diverged(up.pg) {
-		j.breaks("S5", "%s rewinds from %q, from which it has not diverged", m.name, a.From.Name)
+		j.breaks("%s rewinds from %q, from which it has not diverged", m.name, a.From.Name)
 	}
 }

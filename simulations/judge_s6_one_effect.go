@@ -16,8 +16,6 @@ type work struct {
 	kind   events.ActionKind
 }
 
-func (*oneEffect) id() string { return "S6" }
-
 func (j *oneEffect) step(m *Member, in *events.Input, d *events.Decision) {
 	if j.under == nil {
 		j.under = map[*Member]*work{}
@@ -32,24 +30,12 @@ func (j *oneEffect) step(m *Member, in *events.Input, d *events.Decision) {
 	}
 	for i := range d.Effects {
 		e := &d.Effects[i]
-		if !onDataDirectory(e.Action.ActionKind()) {
+		if !e.Action.ActionKind().WorksOnData() {
 			continue
 		}
-		if u.effect != 0 && j.w.Now() < u.until(m) {
-			j.breaks("S6", "%s issues %s while %s works on the data directory", m.name, e.Action.ActionKind(), u.kind)
+		if u.effect != 0 {
+			j.breaks("%s issues %s while %s works on the data directory", m.name, e.Action.ActionKind(), u.kind)
 		}
 		u.effect, u.kind = e.ID, e.Action.ActionKind()
 	}
-}
-
-// until is for ever: an effect ends by its outcome.
-func (*work) until(*Member) events.Instant { return 1 << 62 }
-
-func onDataDirectory(k events.ActionKind) bool {
-	switch k {
-	case events.ActBootstrap, events.ActClone, events.ActStartPostgres, events.ActStopPostgres, events.ActRestartPostgres, events.ActPromote,
-		events.ActFollow, events.ActCheckDivergence, events.ActCrashRecover, events.ActRewind:
-		return true
-	}
-	return false
 }

@@ -10,18 +10,16 @@ type identity struct {
 	systemID string          // of the server that was a primary last
 }
 
-func (*identity) id() string { return "S7" }
-
 func (j *identity) event() {
 	for _, m := range j.w.members {
 		if !m.pg.Accepts() {
 			continue
 		}
 		if m.pg.Timeline() < j.newest && j.w.wipedAt == 0 { // a store that was wiped has forgotten the newest
-			j.breaks("S7", "%s accepts writes on timeline %d, and there were writes on %d", m.name, m.pg.Timeline(), j.newest)
+			j.breaks("%s accepts writes on timeline %d, and there were writes on %d", m.name, m.pg.Timeline(), j.newest)
 		}
 		if j.systemID != "" && m.pg.SystemID() != j.systemID {
-			j.breaks("S7", "%s accepts writes as system %s, and the cluster is %s", m.name, m.pg.SystemID(), j.systemID)
+			j.breaks("%s accepts writes as system %s, and the cluster is %s", m.name, m.pg.SystemID(), j.systemID)
 		}
 		j.newest, j.systemID = m.pg.Timeline(), m.pg.SystemID()
 	}

@@ -11,8 +11,6 @@ import (
 // slots is S9: the slot of a member that is there is never dropped.
 type slots struct{ watching }
 
-func (*slots) id() string { return "S9" }
-
 func (j *slots) step(m *Member, _ *events.Input, d *events.Decision) {
 	for i := range d.Effects {
 		a, ok := d.Effects[i].Action.(events.SyncSlots)
@@ -22,7 +20,7 @@ func (j *slots) step(m *Member, _ *events.Input, d *events.Decision) {
 		for _, kv := range j.w.store.Contents().Keys {
 			name, member := strings.CutPrefix(kv.Key, events.KeyMembers)
 			if member && name != m.name && slices.Contains(a.Drop, engine.SlotName(name)) {
-				j.breaks("S9", "%s drops the slot of %s, which is there", m.name, name)
+				j.breaks("%s drops the slot of %s, which is there", m.name, name)
 			}
 		}
 	}

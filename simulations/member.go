@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/regent-ha/regent/engine"
+	"github.com/regent-ha/regent/engine/runner"
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
 	"github.com/regent-ha/regent/simulations/postgres"
@@ -19,7 +20,7 @@ type Member struct {
 	engine  *engine.Engine
 	session stores.Session // of the agent that runs
 	line    *line
-	force   force
+	force   runner.Force
 	pg      *postgres.Server
 	guard   guard
 
@@ -66,7 +67,7 @@ func (m *Member) Start() {
 	}
 	m.run++
 	m.engine = engine.New(engine.Options{})
-	m.alive, m.frozen, m.inbox, m.pending, m.seq, m.force = true, false, nil, map[uint64]func(){}, 0, force{}
+	m.alive, m.frozen, m.inbox, m.pending, m.seq, m.force = true, false, nil, map[uint64]func(){}, 0, runner.Force{}
 	run := m.run
 	m.session = m.w.store.Open(m.name, m.line)
 	m.post(events.Started{Version: "sim", Member: events.MemberConfig{

@@ -14,7 +14,7 @@ type network struct {
 	storeDown bool // all servers of the store were taken down on purpose
 }
 
-func newNetwork(w *World, _ int) *network {
+func newNetwork(w *World) *network {
 	return &network{w: w, env: w.k.Domain("network")}
 }
 

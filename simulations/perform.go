@@ -50,7 +50,7 @@ func (m *Member) perform(e events.Effect) {
 		m.Exit = a.Code
 		m.Kill()
 	default:
-		if m.force.stale(&e, m.w.Now()) {
+		if m.force.Stale(e, m.w.Now()) != nil {
 			m.finish(e, time.Millisecond, events.Stale, events.Result{})
 			return
 		}
@@ -101,13 +101,13 @@ func (m *Member) performLease(e events.Effect) {
 		op, r.Op, r.Expect, r.TTL = events.LeaseAcquire, stores.Acquire, int64(a.Expect), a.TTL
 	case events.RenewLease:
 		op, r.Op, r.TTL = events.LeaseRenew, stores.Renew, a.TTL
-		m.force.shorten(e.Epoch, m.w.Now().Add(a.TTL))
+		m.force.Shorten(e.Epoch, m.w.Now().Add(a.TTL))
 	case events.ReleaseLease:
 		op, r.Op = events.LeaseRelease, stores.Release
-		m.force.resign(e.Epoch)
+		m.force.Resign(e.Epoch)
 	case events.HandOverLease:
 		op, r.Op, r.To, r.TTL = events.LeaseHandOver, stores.HandOver, a.To, a.TTL
-		m.force.resign(e.Epoch)
+		m.force.Resign(e.Epoch)
 	}
 	m.ask(e, r, func(resp stores.Response) {
 		out := events.LeaseOutcome{Effect: e.ID, Op: op, Outcome: resp.Outcome, Error: resp.Error}
@@ -116,9 +116,9 @@ func (m *Member) performLease(e events.Effect) {
 			case events.Done:
 				l := resp.Lease
 				out.Epoch, out.SentAt, out.TTL = l.Epoch, l.SentAt, l.TTL
-				m.force.hold(l.Epoch, l.SentAt, l.SentAt.Add(l.TTL))
+				m.force.Hold(l.Epoch, l.SentAt, l.SentAt.Add(l.TTL))
 			case events.Lost:
-				m.force.resign(e.Epoch)
+				m.force.Resign(e.Epoch)
 			}
 		}
 		m.post(out)

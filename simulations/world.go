@@ -90,7 +90,7 @@ func New(set Settings) *World {
 	}
 	w := &World{k: kernel.New(set.Tape), set: set, Fired: map[events.RuleID]int{}, hash: digestBegin}
 	w.hosts, w.schedule = w.k.Domain("hosts"), w.k.Domain("schedule")
-	w.net = newNetwork(w, set.StoreServers)
+	w.net = newNetwork(w)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
 	w.judges = newJudges(w)
 	w.servers = postgres.NewCluster(postgres.Host{Env: w.k.Domain("postgres"), Reaches: w.reaches, Exited: w.exited})

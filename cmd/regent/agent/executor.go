@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/regent-ha/regent/backends"
+	"github.com/regent-ha/regent/engine/runner"
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/pgdriver"
 )
@@ -67,13 +68,10 @@ type executor struct {
 	// slot holds one token: at most one effect works on the data directory, whatever the engine says.
 	slot chan struct{}
 
-	mu       sync.Mutex
-	cancels  map[uint64]context.CancelFunc
-	epoch    uint64         // of the lease in force, zero without one
-	sent     events.Instant // when the request that told its end left
-	until    events.Instant // its end
-	resigned uint64         // epochs up to this one were given up: a renewal that returns late does not bring one back
-	ended    bool
+	mu      sync.Mutex
+	cancels map[uint64]context.CancelFunc
+	force   runner.Force
+	ended   bool
 }
 
 // defaultMoment leaves time to clean up after the deadline, and is well before the engine gives up by itself.

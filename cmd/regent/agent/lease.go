@@ -2,9 +2,9 @@ package agent
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/regent-ha/regent/backends"
+	"github.com/regent-ha/regent/engine/runner"
 	"github.com/regent-ha/regent/events"
 )
 
@@ -23,7 +23,7 @@ func (x *executor) lease(ctx context.Context, e events.Effect) events.Fact {
 	case events.AcquireLease:
 		l, err = x.store.Acquire(ctx, a.Expect, a.TTL)
 	case events.RenewLease:
-		x.shorten(e.Epoch, x.now().Add(a.TTL))
+		x.inForce(func(f *runner.Force) { f.Shorten(e.Epoch, x.now().Add(a.TTL)) })
 		l, err = x.store.Renew(ctx, e.Epoch, a.TTL)
 	case events.ReleaseLease:
 		x.resign(e.Epoch)
@@ -42,68 +42,25 @@ func (x *executor) lease(ctx context.Context, e events.Effect) events.Fact {
 	switch out.Outcome {
 	case events.Done:
 		out.Epoch, out.SentAt, out.TTL = l.Epoch, l.SentAt, l.TTL
-		x.hold(l)
+		x.inForce(func(f *runner.Force) { f.Hold(l.Epoch, l.SentAt, l.SentAt.Add(l.TTL)) })
 	case events.Lost:
 		x.resign(e.Epoch)
 	}
 	return out
 }
 
-// hold notes that a lease was won or prolonged. Of two answers about one lease the later request tells its end.
-func (x *executor) hold(l backends.Lease) {
+// inForce works with the lease in force.
+func (x *executor) inForce(do func(f *runner.Force)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if l.Epoch <= x.resigned || l.Epoch < x.epoch || l.Epoch == x.epoch && l.SentAt < x.sent {
-		return
-	}
-	x.epoch, x.sent, x.until = l.Epoch, l.SentAt, l.SentAt.Add(l.TTL)
-}
-
-// shorten brings the end of the lease forward: a renewal with a shorter ttl may be applied without our learning of it.
-func (x *executor) shorten(epoch uint64, until events.Instant) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if epoch == x.epoch {
-		x.until = min(x.until, until)
-	}
+	do(&x.force)
 }
 
 // resign notes that the lease of an epoch is this member's no longer.
-func (x *executor) resign(epoch uint64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.resigned = max(x.resigned, epoch)
-	if x.epoch <= x.resigned {
-		x.epoch, x.sent, x.until = 0, 0, 0
-	}
-}
+func (x *executor) resign(epoch uint64) { x.inForce(func(f *runner.Force) { f.Resign(epoch) }) }
 
-// stale says why an effect that makes a primary must not be performed, nil if it may.
-func (x *executor) stale(e events.Effect) error {
-	if !makesPrimary(e.Action) {
-		return nil
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	switch {
-	case e.Epoch == 0 || e.Epoch != x.epoch:
-		return fmt.Errorf("decided under epoch %d, and the epoch in force is %d", e.Epoch, x.epoch)
-	case x.now() >= x.until:
-		return fmt.Errorf("the lease of epoch %d has ended", e.Epoch)
-	}
-	return nil
-}
-
-// makesPrimary tells whether the effect leads to a server that accepts writes. Bootstrap does not: what it leaves
-// running is open to nobody but the agent.
-func makesPrimary(a events.Action) bool {
-	switch a := a.(type) {
-	case events.Promote:
-		return true
-	case events.StartPostgres:
-		return a.AsPrimary
-	case events.RestartPostgres:
-		return a.AsPrimary
-	}
-	return false
+// stale says why an effect must not be performed, nil if it may.
+func (x *executor) stale(e events.Effect) (err error) {
+	x.inForce(func(f *runner.Force) { err = f.Stale(e, x.now()) })
+	return err
 }
