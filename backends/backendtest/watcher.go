@@ -25,7 +25,6 @@ type watcher struct {
 	reaches    int
 	losses     int // DCSReach{false}
 	broken     []string
-	deletedAt  map[string]events.Instant
 	changedAt  map[string]events.Instant
 	deletions  map[string]int
 	returned   bool
@@ -42,7 +41,7 @@ func (e *env) watch(s backends.Store) *watcher {
 
 func (e *env) startWatch(s backends.Store) *watcher {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &watcher{e: e, cancel: cancel, done: make(chan struct{}), deletedAt: map[string]events.Instant{},
+	w := &watcher{e: e, cancel: cancel, done: make(chan struct{}),
 		changedAt: map[string]events.Instant{}, deletions: map[string]int{}}
 	go func() {
 		defer close(w.done)
@@ -77,7 +76,7 @@ func (w *watcher) sink(f events.Fact) {
 	defer w.mu.Unlock()
 	switch f := f.(type) {
 	case events.DCSSnapshot:
-		w.takeSnapshot(f)
+		w.takeSnapshot(f, at)
 	case events.DCSChange:
 		w.takeChange(f, at)
 	case events.DCSReach:
@@ -91,14 +90,25 @@ func (w *watcher) sink(f events.Fact) {
 	}
 }
 
-func (w *watcher) takeSnapshot(s events.DCSSnapshot) {
+func (w *watcher) takeSnapshot(s events.DCSSnapshot, at events.Instant) {
 	for i := 1; i < len(s.Keys); i++ {
 		if s.Keys[i-1].Key >= s.Keys[i].Key {
 			w.broken = append(w.broken, fmt.Sprintf("snapshot %d: %q before %q", s.Revision, s.Keys[i-1].Key, s.Keys[i].Key))
 		}
 	}
 	w.snapshots++
+	was := w.now
 	w.now, w.revision = keysOf(s), s.Revision
+	for key := range was {
+		if _, there := w.now[key]; !there {
+			w.changedAt[key] = at
+		}
+	}
+	for key, kv := range w.now {
+		if old, there := was[key]; !there || old.Revision != kv.Revision {
+			w.changedAt[key] = at
+		}
+	}
 }
 
 func (w *watcher) takeChange(c events.DCSChange, at events.Instant) {
@@ -116,7 +126,6 @@ func (w *watcher) takeChange(c events.DCSChange, at events.Instant) {
 	w.changedAt[c.Key] = at
 	if c.Deleted {
 		delete(w.now, c.Key)
-		w.deletedAt[c.Key] = at
 		w.deletions[c.Key]++
 		return
 	}
@@ -161,7 +170,7 @@ func (w *watcher) deleted(key string) int {
 	return w.deletions[key]
 }
 
-// when tells when the last deletion or change of a key was delivered.
+// when tells when the last deletion or change of a key was delivered, be it by a snapshot.
 func (w *watcher) when(key string) events.Instant {
 	w.mu.Lock()
 	defer w.mu.Unlock()

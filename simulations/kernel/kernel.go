@@ -107,6 +107,14 @@ func (t *Timer) At() events.Instant {
 	return t.e.at
 }
 
+// Due is when the next thing is planned for, zero when nothing is.
+func (k *Kernel) Due() events.Instant {
+	if len(k.agenda) == 0 {
+		return 0
+	}
+	return k.agenda[0].at
+}
+
 // Next lets the next thing happen that is planned for no later than end; without one, time goes on to end. It tells whether
 // there was one.
 func (k *Kernel) Next(end events.Instant) bool {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/regent-ha/regent/backends"
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/kernel"
 	"github.com/regent-ha/regent/simulations/stores"
 )
 
@@ -32,7 +33,7 @@ func TestPlansHappenInOrder(t *testing.T) {
 			if len(got) != 19 || !slices.IsSorted(got) {
 				t.Errorf("happened: %v", got)
 			}
-			if d := e.Now().Sub(began); d != 3*time.Second {
+			if d := e.Now().Sub(kernel.Begin); d != 3*time.Second {
 				t.Errorf("%v have passed", d)
 			}
 		})

@@ -245,7 +245,7 @@ func (w *world) each(hit [][]int, do func(stores.Model, int)) {
 type idle struct{}
 
 // Now is the beginning, for ever.
-func (idle) Now() events.Instant { return began }
+func (idle) Now() events.Instant { return kernel.Begin }
 
 // After forgets.
 func (idle) After(time.Duration, func()) {}

@@ -57,6 +57,7 @@
 //     is missing is deleted at the answer's index, one with a new CreateIndex was deleted before that. A change
 //     that was overwritten before the answer is never seen. The index may go back (reaped tombstones, a restored
 //     snapshot, another store), and then, and after silence, the directory is read anew and told as a snapshot.
-//  12. A lock delay refuses with Failed, not Lost: nobody holds the key. Each server has it in its memory, since each
-//     applies the session's end; only the leader asks for it, and a restart forgets it.
+//  12. A lock delay refuses with Failed, not Lost: nobody holds the key. An acquisition waits for that of our own sessions
+//     (1 ms) and tries once more. Each server has it in its memory, since each applies the session's end; only the leader
+//     asks for it, and a restart forgets it.
 package consul

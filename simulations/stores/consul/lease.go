@@ -12,7 +12,7 @@ func (j *job) acquire() {
 	if j.Expect == 0 {
 		j.sessionFor(func(s spare) {
 			token := j.token()
-			j.claim(s, []step{ // the CAS demands that there is no key, also none without a session
+			j.claim(s, claimTries, []step{ // the CAS demands that there is no key, also none without a session
 				{verb: cas, key: events.KeyLeader, value: j.member, flags: token},
 				{verb: lock, key: events.KeyLeader, value: j.member, flags: token, session: s.id},
 			})
@@ -25,7 +25,7 @@ func (j *job) acquire() {
 			j.lost("the leader key is not as expected")
 			return
 		}
-		j.sessionFor(func(s spare) { j.claim(s, j.moved(e, s.id, j.member, false)) })
+		j.sessionFor(func(s spare) { j.claim(s, claimTries, j.moved(e, s.id, j.member, false)) })
 	})
 }
 
@@ -39,8 +39,11 @@ func (a *agent) moved(e *entry, to sessionID, value string, keepEpoch bool) []st
 	return append(steps, step{verb: lock, key: e.key, value: value, flags: token, session: to, keepEpoch: keepEpoch})
 }
 
+// claimTries is one more than the lock delay of our own sessions, which is over in a moment, makes necessary.
+const claimTries = 2
+
 // claim performs an acquisition.
-func (j *job) claim(s spare, steps []step) {
+func (j *job) claim(s spare, tries int, steps []step) {
 	j.write(true, steps, func(r *result) {
 		switch {
 		case r.class != answered:
@@ -54,6 +57,12 @@ func (j *job) claim(s spare, steps []step) {
 					return
 				}
 				j.end(events.Unknown, "an earlier attempt may have been applied")
+			})
+		case r.fault == delayed && tries > 1:
+			j.m.env.After(lockDelay, func() {
+				if !j.closed {
+					j.claim(s, tries-1, steps)
+				}
 			})
 		default:
 			j.forget(s.id)
