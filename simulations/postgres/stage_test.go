@@ -39,7 +39,8 @@ type stage interface {
 	hang(m string, hung bool)
 	hangUp(m string)      // ends the connections of those that wait for replicas
 	loseWAL(m, of string) // drops a member's slot and writes so much that WAL is removed
-	pass(d time.Duration)
+	knows(m string, t events.Timeline) bool
+	pass(d time.Duration) // for what must not happen; until is for what must
 }
 
 // TestMain runs the tests as postgres: PostgreSQL refuses root.
@@ -161,6 +162,11 @@ func (s modelled) loseWAL(m, of string) {
 	x.WriteWAL(64 << 20)
 	s.k.Run(time.Second)
 	s.world.must(x, events.Checkpoint{})
+}
+
+func (s modelled) knows(m string, t events.Timeline) bool {
+	_, has := historyOf(s.c.Server(m).histories, t)
+	return has
 }
 
 func (s modelled) pass(d time.Duration) { s.k.Run(d) }
@@ -432,6 +438,11 @@ func (s *realStage) hang(name string, hung bool) {
 			s.t.Fatal(err)
 		}
 	}
+	s.until("the processes of "+name+" have the signal", func() bool {
+		out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid), "--ppid", strconv.Itoa(pid)).Output()
+		s.must(err)
+		return !slices.ContainsFunc(strings.Fields(string(out)), func(stat string) bool { return (stat[0] == 'T') != hung })
+	})
 }
 
 func (s *realStage) hangUp(name string) {
@@ -445,6 +456,14 @@ func (s *realStage) loseWAL(m, of string) {
 		_, err := s.sql(m, query)
 		s.must(err)
 	}
+}
+
+func (s *realStage) knows(m string, t events.Timeline) bool {
+	_, err := os.Stat(filepath.Join(s.members[m].cfg.DataDir, "pg_wal", fmt.Sprintf("%08X.history", uint32(t))))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.t.Fatal(err)
+	}
+	return err == nil
 }
 
 func (s *realStage) pass(d time.Duration) { time.Sleep(d) }
