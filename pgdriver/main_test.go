@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,14 +20,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/internal/aspostgres"
 	"github.com/regent-ha/regent/internal/bootclock"
 )
 
 const testBinDir = "/usr/lib/postgresql/15/bin"
 
-// TestMain runs the tests as postgres: PostgreSQL refuses root.
+// TestMain runs the tests as postgres.
 func TestMain(m *testing.M) {
-	if os.Geteuid() != 0 {
+	aspostgres.Exit(func() int {
 		code := m.Run()
 		if template.dir != "" {
 			if err := os.RemoveAll(filepath.Dir(template.dir)); err != nil {
@@ -40,61 +36,8 @@ func TestMain(m *testing.M) {
 				code = 1
 			}
 		}
-		os.Exit(code)
-	}
-	code, err := runAsPostgres()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "run the tests as postgres:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runAsPostgres() (code int, err error) {
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		return 1, err
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return 1, err
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return 1, err
-	}
-	dir, err := os.MkdirTemp("", "regent-test-")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	self := filepath.Join(dir, "pgdriver.test") // the one that runs is where only root may look
-	if err := errors.Join(copyFile("/proc/self/exe", self), os.Chmod(dir, 0o755)); err != nil {
-		return 1, err
-	}
-	cmd := exec.Command(self, withoutTestlog(os.Args[1:])...)
-	cmd.Stdout, cmd.Stderr, cmd.Stdin = os.Stdout, os.Stderr, os.Stdin
-	cmd.Env = append(os.Environ(), "HOME="+u.HomeDir, "USER=postgres")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, Pdeathsig: syscall.SIGKILL}
-	err = cmd.Run()
-	if cmd.ProcessState != nil {
-		return cmd.ProcessState.ExitCode(), nil
-	}
-	return 1, err
-}
-
-func copyFile(from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+		return code
+	})
 }
 
 // server is a member under test.
@@ -366,9 +309,4 @@ func caughtUp(t *testing.T, from, to *server) {
 	at, err := events.ParseLSN(from.sql("SELECT pg_current_wal_lsn()"))
 	must(t, err)
 	to.await("replay up to "+at.String(), func(o events.Observation) bool { return o.Server.ReplayedLSN >= at })
-}
-
-// withoutTestlog drops the flag that names a file of the go command's own, which only root may write.
-func withoutTestlog(args []string) []string {
-	return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
 }

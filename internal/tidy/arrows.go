@@ -37,6 +37,7 @@ var arrows = []arrow{
 	{pkg: "simulations/stores/...", ours: []string{"backends", "events", "simulations/kernel"}},
 	{pkg: "simulations/...", ours: []string{"backends", "engine", "engine/runner", "events", "simulations/kernel", "simulations/postgres",
 		"simulations/scenario", "simulations/stores/..."}},
+	{pkg: "internal/aspostgres", ours: none, theirs: none},
 	{pkg: "internal/bootclock", ours: []string{"events"}},
 	{pkg: "internal/config/...", ours: []string{"events"}},
 	{pkg: "internal/tidy/...", ours: none},

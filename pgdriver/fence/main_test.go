@@ -7,13 +7,14 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/regent-ha/regent/internal/aspostgres"
 )
 
 // innerMark is set for the inner process, to a directory in memory that the outer one removes.
@@ -45,7 +46,7 @@ func runInner() (int, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 1, err
 	}
-	cmd := exec.Command("/proc/self/exe", withoutTestlog(os.Args[1:])...)
+	cmd := exec.Command("/proc/self/exe", aspostgres.WithoutTestlog(os.Args[1:])...)
 	scratch, err := os.MkdirTemp("", "regent-fence-")
 	if err != nil {
 		return 1, err
@@ -128,9 +129,4 @@ func endOrphans() error {
 			return nil
 		}
 	}
-}
-
-// withoutTestlog drops the flag that names a file of the go command's own, which only root may write.
-func withoutTestlog(args []string) []string {
-	return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/internal/aspostgres"
 	"github.com/regent-ha/regent/internal/bootclock"
 	"github.com/regent-ha/regent/pgdriver"
 )
@@ -43,60 +42,8 @@ type stage interface {
 	pass(d time.Duration) // for what must not happen; until is for what must
 }
 
-// TestMain runs the tests as postgres: PostgreSQL refuses root.
-func TestMain(m *testing.M) {
-	if os.Geteuid() != 0 {
-		os.Exit(m.Run())
-	}
-	code, err := runAsPostgres()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "run the tests as postgres:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
-
-func runAsPostgres() (code int, err error) {
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		return 1, err
-	}
-	uid, uidErr := strconv.Atoi(u.Uid)
-	gid, gidErr := strconv.Atoi(u.Gid)
-	dir, err := os.MkdirTemp("", "regent-test-")
-	if err = errors.Join(err, uidErr, gidErr); err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	self := filepath.Join(dir, "postgres.test")
-	if err := errors.Join(copyFile("/proc/self/exe", self), os.Chmod(dir, 0o755)); err != nil {
-		return 1, err
-	}
-	args := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
-	cmd := exec.Command(self, append(args, "-test.parallel=8")...) // scripts mostly wait
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "HOME="+u.HomeDir, "USER=postgres")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, Pdeathsig: syscall.SIGKILL}
-	err = cmd.Run()
-	if cmd.ProcessState != nil {
-		return cmd.ProcessState.ExitCode(), nil
-	}
-	return 1, err
-}
-
-func copyFile(from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
-}
+// TestMain runs the tests as postgres. Scripts mostly wait.
+func TestMain(m *testing.M) { aspostgres.Exit(m.Run, "-test.parallel=8") }
 
 // modelled is the stage of the model.
 type modelled struct{ *world }
