@@ -12,7 +12,12 @@
 //     after it, on the same server, and demands that this server's raft term was the same before and
 //     after: then the leader that took the keepalive was the leader.
 //   - The client's own keepalive loop dates leases at the response; it is not used.
-//   - A change of raft leader gives every lease its full ttl again: a lease may end late, never early.
+//   - A change of raft leader gives every lease its full ttl again: a lease ends late by that, never early.
+//   - A leader that was stopped (SIGSTOP, a stalled disk) and wakes when another leads may have the leases that it knows
+//     revoked by its own clock, although they were prolonged since: it passes the proposals on to the new leader (etcd
+//     issue 15247; seen on 3.4.23, and on 3.7.3, whose check looks only at whether its ticks go on). Renew therefore relies on
+//     a lease only under the leader that granted it, and attaches the key to a new one under the next; a former leader does
+//     not know that one. What was relied on before the change ends before any clock of the former leader ends it.
 //   - The server looks for ended leases every 500 ms.
 //
 // A timed-out request may have been applied, or be applied later. Requests that are sent again on

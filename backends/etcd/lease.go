@@ -20,6 +20,8 @@ import (
 // chosen at random and used for one acquisition only.
 type held struct {
 	id clientv3.LeaseID
+	// term is the raft term in which the lease was granted, zero when it is not known.
+	term uint64
 	// asked is the ttl in seconds that the lease was asked for, zero when it is not known. The server
 	// may have granted more.
 	asked int64
@@ -45,44 +47,52 @@ func seen(format string, args ...any) error {
 	return backends.Fail(fmt.Sprintf(format, args...), backends.ErrConflict, errSeen)
 }
 
-// grant creates a lease and tells when it was asked for and how many seconds were granted.
-func (s *Store) grant(ctx context.Context, secs int64) (id clientv3.LeaseID, sentAt events.Instant, granted int64, err error) {
-	id = clientv3.LeaseID(rand.Int64())
+// granted is a lease that the server created.
+type granted struct {
+	id     clientv3.LeaseID
+	sentAt events.Instant // when it was asked for
+	secs   int64          // its ttl
+	// term is the raft term in which it was created, or an earlier one where that is not sure.
+	term uint64
+}
+
+func (g granted) lease(epoch uint64) backends.Lease {
+	return backends.Lease{Epoch: epoch, SentAt: g.sentAt, TTL: time.Duration(g.secs) * time.Second}
+}
+
+// grant creates a lease.
+func (s *Store) grant(ctx context.Context, secs int64) (granted, error) {
+	g := granted{id: clientv3.LeaseID(rand.Int64())}
 	attempts := 0
-	err = s.try(ctx, "grant a lease", repeating, func(ctx context.Context, n *node) error {
+	err := s.try(ctx, "grant a lease", repeating, func(ctx context.Context, n *node) error {
+		term := n.term.Load() // the leader that creates the lease has this term or a later one
 		if attempts++; attempts == 1 {
-			sentAt = s.cfg.Now()
+			g.sentAt, g.term = s.cfg.Now(), term
 		}
-		r, err := n.lease().LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: secs, ID: int64(id)})
+		g.term = min(g.term, term)
+		r, err := n.lease().LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: secs, ID: int64(g.id)})
 		switch {
 		case err == nil:
 			n.saw(r.Header)
-			granted = r.TTL
+			g.secs = r.TTL
 		case attempts > 1 && errors.Is(rpctypes.Error(err), rpctypes.ErrLeaseExist):
-			granted, err = secs, nil // by an earlier attempt
+			g.secs, err = secs, nil // by an earlier attempt
 		}
 		return err
 	})
-	return id, sentAt, granted, err
-}
-
-// spare is a lease without a key, granted ahead.
-type spare struct {
-	id      clientv3.LeaseID
-	sentAt  events.Instant
-	granted int64 // seconds
+	return g, err
 }
 
 // Prepare grants a lease ahead (C13): of the two synced writes that an acquisition or a handover takes, one is then done.
 func (s *Store) Prepare(ctx context.Context, ttl time.Duration) error {
 	secs := seconds(ttl)
-	id, sentAt, granted, err := s.grant(ctx, secs)
+	g, err := s.grant(ctx, secs)
 	if err != nil {
 		return fmt.Errorf("prepare: %w", notApplied(err)) // a lease without a key changes nothing
 	}
 	s.mu.Lock()
 	old, had := s.spares[secs]
-	s.spares[secs] = spare{id: id, sentAt: sentAt, granted: granted}
+	s.spares[secs] = g
 	s.mu.Unlock()
 	if had {
 		s.revokeLater(old.id)
@@ -91,13 +101,13 @@ func (s *Store) Prepare(ctx context.Context, ttl time.Duration) error {
 }
 
 // leaseOf takes the lease that was prepared, if there is one that is fresh, or has one granted.
-func (s *Store) leaseOf(ctx context.Context, secs int64) (id clientv3.LeaseID, sentAt events.Instant, granted int64, err error) {
+func (s *Store) leaseOf(ctx context.Context, secs int64) (granted, error) {
 	s.mu.Lock()
 	p, had := s.spares[secs]
 	delete(s.spares, secs)
 	s.mu.Unlock()
-	if had && s.cfg.Now() < p.sentAt.Add(time.Duration(p.granted)*time.Second/4) {
-		return p.id, p.sentAt, p.granted, nil
+	if had && s.cfg.Now() < p.sentAt.Add(time.Duration(p.secs)*time.Second/4) {
+		return p, nil
 	}
 	if had {
 		s.revokeLater(p.id)
@@ -107,7 +117,7 @@ func (s *Store) leaseOf(ctx context.Context, secs int64) (id clientv3.LeaseID, s
 
 // Acquire takes the leader key (C3, C4). With expect the key must also name this member.
 func (s *Store) Acquire(ctx context.Context, expect uint64, ttl time.Duration) (backends.Lease, error) {
-	id, sentAt, granted, err := s.leaseOf(ctx, seconds(ttl))
+	g, err := s.leaseOf(ctx, seconds(ttl))
 	if err != nil {
 		return backends.Lease{}, fmt.Errorf("acquire: %w", notApplied(err)) // a lease without a key changes nothing
 	}
@@ -116,15 +126,15 @@ func (s *Store) Acquire(ctx context.Context, expect uint64, ttl time.Duration) (
 		cond = []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(s.leader()), "=", int64(expect)),
 			clientv3.Compare(clientv3.Value(s.leader()), "=", s.cfg.Member)}
 	}
-	rev, err := s.attach(ctx, "acquire", id, s.cfg.Member, cond...)
+	rev, err := s.attach(ctx, "acquire", g.id, s.cfg.Member, cond...)
 	if err != nil {
 		if !errors.Is(err, backends.ErrUnknown) {
-			s.revokeLater(id)
+			s.revokeLater(g.id)
 		}
 		return backends.Lease{}, err
 	}
-	s.hold(rev, held{id: id, asked: seconds(ttl)})
-	return backends.Lease{Epoch: rev, SentAt: sentAt, TTL: time.Duration(granted) * time.Second}, nil
+	s.hold(rev, held{id: g.id, term: g.term, asked: seconds(ttl)})
+	return g.lease(rev), nil
 }
 
 // attach writes value into the leader key with the lease id, under cond, and returns its revision.
@@ -262,19 +272,19 @@ func (s *Store) HandOver(ctx context.Context, epoch uint64, to string, ttl time.
 			return err
 		}
 	}
-	id, _, _, err := s.leaseOf(ctx, seconds(ttl))
+	g, err := s.leaseOf(ctx, seconds(ttl))
 	if err != nil {
 		return fmt.Errorf("hand over: %w", notApplied(err))
 	}
-	_, err = s.attach(ctx, "hand over", id, to, s.owned(h.id))
+	_, err = s.attach(ctx, "hand over", g.id, to, s.owned(h.id))
 	switch {
 	case err == nil:
 		s.drop(epoch)
 	case errors.Is(err, backends.ErrConflict):
 		s.drop(epoch)
-		s.revokeLater(id)
+		s.revokeLater(g.id)
 	case !errors.Is(err, backends.ErrUnknown):
-		s.revokeLater(id)
+		s.revokeLater(g.id)
 	}
 	return err
 }

@@ -47,11 +47,11 @@ func (s *Store) putMember(ctx context.Context, r record, value string, secs int6
 	written := alive && r.rev != 0 && r.value == value
 	for range mostMemberAttempts {
 		if !alive {
-			id, _, _, err := s.grant(ctx, secs)
+			g, err := s.grant(ctx, secs)
 			if err != nil {
 				return r, fmt.Errorf("%s: %w", op, notApplied(err))
 			}
-			r.lease, r.secs, alive, written = id, secs, true, false
+			r.lease, r.secs, alive, written = g.id, secs, true, false
 		}
 		done := false
 		if written {

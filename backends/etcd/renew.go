@@ -17,8 +17,8 @@ import (
 	"github.com/regent-ha/regent/backends"
 )
 
-// Renew prolongs the lease of epoch (C4, C5). A ttl other than before is a new lease for the same
-// epoch, since etcd's leases cannot change theirs.
+// Renew prolongs the lease of epoch (C4, C5). Where etcd's own lease cannot be prolonged, because another ttl is asked for
+// or because another raft leader granted it, the key is attached to a new one; the epoch stays.
 func (s *Store) Renew(ctx context.Context, epoch uint64, ttl time.Duration) (backends.Lease, error) {
 	h, err := s.holding(ctx, "renew", epoch)
 	if err != nil {
@@ -27,40 +27,45 @@ func (s *Store) Renew(ctx context.Context, epoch uint64, ttl time.Duration) (bac
 	if h.asked != seconds(ttl) {
 		return s.renewAnew(ctx, epoch, h, ttl)
 	}
-	var lease backends.Lease
+	lease, older := backends.Lease{}, false
 	err = s.try(ctx, "renew", repeating, func(ctx context.Context, n *node) error {
 		var err error
-		lease, err = s.prolong(ctx, n, epoch, &h)
+		lease, older, err = s.prolong(ctx, n, epoch, &h)
 		return err
 	})
-	if errors.Is(err, backends.ErrConflict) {
+	switch {
+	case err == nil && older:
+		return s.renewAnew(ctx, epoch, h, ttl)
+	case errors.Is(err, backends.ErrConflict):
 		s.drop(epoch)
 	}
 	return lease, err
 }
 
 // prolong sends a keepalive to n and proves that it counted: the key is still attached to the lease, by
-// a read with quorum after the keepalive, and n knew the same leader before and after it.
-func (s *Store) prolong(ctx context.Context, n *node, epoch uint64, h *held) (backends.Lease, error) {
+// a read with quorum after the keepalive, and n knew the same leader before and after it. Where older is true an earlier
+// leader granted the lease, and what is returned must not be relied on: that leader, if it wakes, may have the lease
+// revoked by its own clock, whatever was prolonged since.
+func (s *Store) prolong(ctx context.Context, n *node, epoch uint64, h *held) (lease backends.Lease, older bool, err error) {
 	for {
 		term := n.term.Load()
 		sentAt := s.cfg.Now()
 		ttl, err := n.keepAlive(ctx, h.id)
 		if err != nil {
-			return backends.Lease{}, err
+			return backends.Lease{}, false, err
 		}
 		kv, head, err := s.readLeader(ctx, n)
 		switch {
 		case err != nil:
-			return backends.Lease{}, err
+			return backends.Lease{}, false, err
 		case kv == nil:
-			return backends.Lease{}, seen("no leader key")
+			return backends.Lease{}, false, seen("no leader key")
 		case !h.owns(kv.Lease):
-			return backends.Lease{}, seen("leader is %q at revision %d", kv.Value, kv.ModRevision)
+			return backends.Lease{}, false, seen("leader is %q at revision %d", kv.Value, kv.ModRevision)
 		case kv.Lease != int64(h.id):
 			*h = s.settled(epoch, *h, clientv3.LeaseID(kv.Lease))
 		case ttl > 0 && head.RaftTerm == term:
-			return backends.Lease{Epoch: epoch, SentAt: sentAt, TTL: time.Duration(ttl) * time.Second}, nil
+			return backends.Lease{Epoch: epoch, SentAt: sentAt, TTL: time.Duration(ttl) * time.Second}, term != h.term, nil
 		default:
 			// Another term, or a leader that has not applied the grant yet: ask again.
 			pause(ctx, 10*time.Millisecond)
@@ -116,7 +121,7 @@ func (s *Store) settled(epoch uint64, h held, id clientv3.LeaseID) held {
 	return now
 }
 
-// renewAnew attaches the key to a new lease with another ttl.
+// renewAnew attaches the key to a new lease.
 func (s *Store) renewAnew(ctx context.Context, epoch uint64, h held, ttl time.Duration) (backends.Lease, error) {
 	if len(h.others) > 0 {
 		var err error
@@ -124,33 +129,33 @@ func (s *Store) renewAnew(ctx context.Context, epoch uint64, h held, ttl time.Du
 			return backends.Lease{}, err
 		}
 	}
-	id, sentAt, granted, err := s.grant(ctx, seconds(ttl))
+	g, err := s.grant(ctx, seconds(ttl))
 	if err != nil {
-		return backends.Lease{}, fmt.Errorf("renew with another ttl: %w", notApplied(err))
+		return backends.Lease{}, fmt.Errorf("renew with a new lease: %w", notApplied(err))
 	}
-	_, err = s.attach(ctx, "renew with another ttl", id, s.cfg.Member, s.owned(h.id))
+	_, err = s.attach(ctx, "renew with a new lease", g.id, s.cfg.Member, s.owned(h.id))
 	switch {
 	case err == nil:
 		s.mu.Lock()
-		s.held[epoch] = held{id: id, asked: seconds(ttl)}
+		s.held[epoch] = held{id: g.id, term: g.term, asked: seconds(ttl)}
 		s.mu.Unlock()
 		s.revokeLater(h.id)
-		return backends.Lease{Epoch: epoch, SentAt: sentAt, TTL: time.Duration(granted) * time.Second}, nil
+		return g.lease(epoch), nil
 	case errors.Is(err, backends.ErrUnknown):
 		s.mu.Lock()
 		if now, ok := s.held[epoch]; ok || h.asked == 0 {
 			if !ok {
 				now = h
 			}
-			now.others = append(slices.Clone(now.others), id)
+			now.others = append(slices.Clone(now.others), g.id)
 			s.held[epoch] = now
 		}
 		s.mu.Unlock()
 	case errors.Is(err, backends.ErrConflict):
 		s.drop(epoch)
-		s.revokeLater(id)
+		s.revokeLater(g.id)
 	default:
-		s.revokeLater(id)
+		s.revokeLater(g.id)
 	}
 	return backends.Lease{}, err
 }

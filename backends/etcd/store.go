@@ -34,7 +34,7 @@ type Store struct {
 	closed bool
 	held   map[uint64]held // leases of ours by epoch
 	member record
-	spares map[int64]spare // by the ttl that was asked for, in seconds
+	spares map[int64]granted // by the ttl that was asked for, in seconds
 
 	revoke chan clientv3.LeaseID
 }
@@ -54,7 +54,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open etcd: %w", err)
 	}
-	s := &Store{cfg: cfg, dir: cfg.Dir(), held: map[uint64]held{}, spares: map[int64]spare{}, revoke: make(chan clientv3.LeaseID, 64)}
+	s := &Store{cfg: cfg, dir: cfg.Dir(), held: map[uint64]held{}, spares: map[int64]granted{}, revoke: make(chan clientv3.LeaseID, 64)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	for _, t := range targets {
 		n, err := dial(t, cfg.DialTimeout)

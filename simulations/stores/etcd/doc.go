@@ -11,7 +11,8 @@
 //
 // The adapter half follows the files of backends/etcd with the same names and the same numbers:
 // servers are tried one after another within the deadline, a connection that is refused tells that
-// nothing was sent, and a renewal is a keepalive and a read with quorum in an unchanged term.
+// nothing was sent, and a renewal is a keepalive and a read with quorum in an unchanged term, which must be that of the
+// grant: otherwise the key moves to a new lease.
 //
 // Left out: authentication, learners, snapshots between servers, and that a leader whose disk hangs
 // misses heartbeats.

@@ -14,6 +14,7 @@ type granted struct {
 	id     int64
 	sentAt events.Instant
 	secs   int64
+	term   uint64 // of the leader that granted it, or an earlier one
 }
 
 // newID draws the id of a lease; ids are used for one acquisition only.
@@ -28,8 +29,9 @@ func (c *session) grant(deadline events.Instant, secs int64, done func(outcome, 
 	attempts := 0
 	c.try(deadline, repeating, func(a *attempt) {
 		if attempts++; attempts == 1 {
-			g.sentAt = c.m.env.Now()
+			g.sentAt, g.term = c.m.env.Now(), c.term[a.server]
 		}
+		g.term = min(g.term, c.term[a.server])
 		a.call(ask{kind: grant, lease: g.id, ttl: secs}, func(got *answer) {
 			switch {
 			case got.err == leaseExists && attempts > 1: // by an earlier attempt
@@ -51,14 +53,14 @@ func (c *session) prepare(r stores.Request, reply func(stores.Response)) {
 			if p, had := c.takeSpare(secs); had {
 				c.revokeLater(p.id)
 			}
-			c.spares = append(c.spares, spare{secs, g.id, g.sentAt, g.secs})
+			c.spares = append(c.spares, spare{secs, g})
 		}
 		reply(o.harmless().response()) // a lease without a key changes nothing
 	})
 }
 
 func (c *session) takeSpare(secs int64) (spare, bool) {
-	i := slices.IndexFunc(c.spares, func(p spare) bool { return p.secs == secs })
+	i := slices.IndexFunc(c.spares, func(p spare) bool { return p.asked == secs })
 	if i < 0 {
 		return spare{}, false
 	}
@@ -70,8 +72,8 @@ func (c *session) takeSpare(secs int64) (spare, bool) {
 // leaseFor takes the lease that was prepared, if it is fresh, or has one granted.
 func (c *session) leaseFor(deadline events.Instant, secs int64, done func(outcome, granted)) {
 	p, had := c.takeSpare(secs)
-	if had && c.m.env.Now() < p.sentAt.Add(time.Duration(p.granted)*time.Second/4) {
-		done(outcome{}, granted{p.id, p.sentAt, p.granted})
+	if had && c.m.env.Now() < p.sentAt.Add(time.Duration(p.secs)*time.Second/4) {
+		done(outcome{}, p.granted)
 		return
 	}
 	if had {
@@ -93,7 +95,7 @@ func (c *session) acquire(r stores.Request, reply func(stores.Response)) {
 		c.attach(r.Deadline, g.id, c.member, q, func(o outcome, rev int64) {
 			answer := o.response()
 			if o.ok() {
-				c.hold(held{epoch: uint64(rev), id: g.id, asked: seconds(r.TTL)})
+				c.hold(held{epoch: uint64(rev), id: g.id, term: g.term, asked: seconds(r.TTL)})
 				answer.Lease = leaseOf(uint64(rev), g.sentAt, g.secs)
 			} else if o.as != events.Unknown {
 				c.revokeLater(g.id)

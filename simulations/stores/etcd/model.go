@@ -16,20 +16,19 @@ type Options struct {
 	Servers int
 	// MinTTL is the least ttl that is granted, in whole seconds; 2 s, as with etcd's default ticks, if zero.
 	MinTTL time.Duration
-	// Forwards makes a deposed leader that thaws let the new one revoke what had expired by its own clock, whatever was
-	// prolonged since. Servers without the fix of etcd-io/etcd#16822 do so (seen on 3.4.23, Debian's): a lease may end
-	// early on them, and no client can help it.
-	Forwards bool
+	// KeepsLease makes the adapter go on with a lease under a leader that did not grant it, which is wrong: the former
+	// leader may have it revoked when it thaws.
+	KeepsLease bool
 }
 
 // Model is an ensemble. It implements stores.Model.
 type Model struct {
-	env      kernel.Env
-	minTTL   int64 // seconds
-	forwards bool
-	servers  []*server
-	group    []int // by server: who shares a number can talk to each other
-	clients  []*session
+	env        kernel.Env
+	minTTL     int64 // seconds
+	keepsLease bool
+	servers    []*server
+	group      []int // by server: who shares a number can talk to each other
+	clients    []*session
 
 	term    uint64
 	leader  int  // by the newest term, -1 for none
@@ -85,7 +84,7 @@ func New(env kernel.Env, o Options) *Model {
 	if o.MinTTL == 0 {
 		o.MinTTL = 2 * time.Second
 	}
-	m := &Model{env: env, minTTL: seconds(o.MinTTL), forwards: o.Forwards, group: make([]int, o.Servers), leader: -1}
+	m := &Model{env: env, minTTL: seconds(o.MinTTL), keepsLease: o.KeepsLease, group: make([]int, o.Servers), leader: -1}
 	m.rev = 1 // seen on 3.4.23: an empty store is at revision 1
 	m.commitDue, m.checkDue = m.commit, m.checkLeases
 	for i := range o.Servers {

@@ -183,14 +183,13 @@ func (m *Model) commit() {
 
 // remember keeps what the leases are on a leader that does not hear of the next one.
 func (s *server) remember() {
-	if s.m.forwards {
-		for _, l := range s.m.leases {
-			s.stale = append(s.stale, lease{id: l.id, ends: l.ends})
-		}
+	for _, l := range s.m.leases {
+		s.stale = append(s.stale, lease{id: l.id, ends: l.ends})
 	}
 }
 
-// revokeStale is the first look for expired leases of a deposed leader that thaws.
+// revokeStale is the first look for expired leases of a deposed leader that thaws: it may have the new leader revoke what has
+// expired by its own clock, whatever was prolonged since (etcd-io/etcd#15247; seen on 3.4.23 and 3.7.3).
 func (s *server) revokeStale() {
 	m := s.m
 	stale := s.stale

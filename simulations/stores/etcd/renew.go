@@ -17,6 +17,7 @@ type renewal struct {
 	a     *attempt
 
 	term   uint64 // before the keepalive
+	older  bool   // the lease was granted by an earlier leader
 	sentAt events.Instant
 	ttl    int64
 }
@@ -61,6 +62,7 @@ func (n *renewal) proved(got *answer) {
 		n.h = n.c.settled(n.h, got.kv.lease)
 		n.prolong(a)
 	case n.ttl > 0 && got.term == n.term:
+		n.older = n.term != n.h.term && !n.c.m.keepsLease
 		a.end(nil)
 	default: // another term, or a leader that has not applied the grant yet
 		n.c.m.env.After(10*time.Millisecond, func() {
@@ -72,6 +74,10 @@ func (n *renewal) proved(got *answer) {
 }
 
 func (n *renewal) done(o outcome) {
+	if o.ok() && n.older {
+		n.c.renewAnew(n.r, n.h, n.reply)
+		return
+	}
 	answer := o.response()
 	if o.ok() {
 		answer.Lease = leaseOf(n.r.Epoch, n.sentAt, n.ttl)
@@ -81,7 +87,7 @@ func (n *renewal) done(o outcome) {
 	n.reply(answer)
 }
 
-// renewAnew attaches the key to a new lease with another ttl.
+// renewAnew attaches the key to a new lease.
 func (c *session) renewAnew(r stores.Request, h held, reply func(stores.Response)) {
 	c.settle(r.Deadline, h, func(o outcome, h held) {
 		if !o.ok() {
@@ -98,7 +104,7 @@ func (c *session) renewAnew(r stores.Request, h held, reply func(stores.Response
 				answer := o.response()
 				switch {
 				case o.ok():
-					c.setHeld(held{epoch: r.Epoch, id: g.id, asked: seconds(r.TTL)})
+					c.setHeld(held{epoch: r.Epoch, id: g.id, term: g.term, asked: seconds(r.TTL)})
 					c.revokeLater(h.id)
 					answer.Lease = leaseOf(r.Epoch, g.sentAt, g.secs)
 				case o.as == events.Unknown:

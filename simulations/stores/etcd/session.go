@@ -33,18 +33,17 @@ type session struct {
 type held struct {
 	epoch  uint64
 	id     int64
-	asked  int64 // seconds, zero when not known
+	term   uint64 // of the leader that granted it, or an earlier one
+	asked  int64  // seconds, zero when not known
 	others []int64
 }
 
 func (h held) owns(id int64) bool { return h.id == id || slices.Contains(h.others, id) }
 
-// spare is a lease without a key, granted ahead.
+// spare is a lease without a key, granted ahead, by the ttl that was asked for.
 type spare struct {
-	secs    int64
-	id      int64
-	sentAt  events.Instant
-	granted int64
+	asked int64
+	granted
 }
 
 // seconds is a ttl as etcd keeps it.
