@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/internal/aspostgres"
 	"github.com/regent-ha/regent/internal/bootclock"
+	"github.com/regent-ha/regent/internal/freeport"
 )
 
 const testBinDir = "/usr/lib/postgresql/15/bin"
@@ -87,10 +87,8 @@ func must(t *testing.T, err error) {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Port()
 	must(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	must(t, l.Close())
 	return port
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"github.com/regent-ha/regent/backends"
 	"github.com/regent-ha/regent/backends/backendtest"
 	"github.com/regent-ha/regent/internal/bootclock"
+	"github.com/regent-ha/regent/internal/freeport"
 )
 
 // binary is the real nats-server, built from tools/nats where it is missing.
@@ -63,12 +63,11 @@ func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Port()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
 	return ports
 }

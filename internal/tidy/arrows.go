@@ -25,6 +25,7 @@ var arrows = []arrow{
 	{pkg: "engine", ours: []string{"events"}, theirs: []string{"github.com/looplab/fsm"}},
 	{pkg: "engine/internal/printtables", ours: []string{"engine", "events"}}, // writes docs/ from the tables
 	{pkg: "engine/runner/...", ours: []string{"engine", "events", "events/log", "internal/bootclock"}},
+	{pkg: "backends/etcd/etcdtest", ours: []string{"backends", "backends/backendtest", "internal/freeport"}}, // starts servers for tests
 	{pkg: "backends/...", ours: []string{"events", "internal/bootclock"}},
 	{pkg: "pgdriver/fence/...", ours: []string{"events", "internal/bootclock"}},
 	{pkg: "pgdriver/...", ours: []string{"events", "internal/bootclock"}},
@@ -39,6 +40,7 @@ var arrows = []arrow{
 		"simulations/scenario", "simulations/stores/..."}},
 	{pkg: "internal/aspostgres", ours: none, theirs: none},
 	{pkg: "internal/bootclock", ours: []string{"events"}},
+	{pkg: "internal/freeport", ours: none, theirs: none},
 	{pkg: "internal/config/...", ours: []string{"events"}},
 	{pkg: "internal/tidy/...", ours: none},
 	{pkg: "integration/...", ours: []string{"..."}},

@@ -25,10 +25,16 @@ func from(name string) events.Upstream {
 	return events.Upstream{Name: name, ConnURL: "postgres://" + name + ":5432/postgres"}
 }
 
+// patience bounds what has to happen, on a loaded machine. Nothing is proved by its end.
+const patience = 40 * time.Second
+
+// silence is how long a script looks at what must not happen.
+const silence = 1500 * time.Millisecond
+
 // must performs what works on both stages.
 func (s *script) must(m string, a events.Action) events.Result {
 	s.t.Helper()
-	o, r := s.do(m, a, 20*time.Second)
+	o, r := s.do(m, a, patience)
 	if o != events.Done {
 		s.t.Fatalf("%s of %s: %s", a.ActionKind(), m, o)
 	}
@@ -37,7 +43,7 @@ func (s *script) must(m string, a events.Action) events.Result {
 
 // try performs what may fail, and notes it.
 func (s *script) try(m string, a events.Action) events.Result {
-	o, r := s.do(m, a, 20*time.Second)
+	o, r := s.do(m, a, patience)
 	s.note("%s of %s: %s", a.ActionKind(), m, o)
 	return r
 }
@@ -57,7 +63,7 @@ func (s *script) streams(m string, timeline events.Timeline) {
 
 func (s *script) insert(m string) int {
 	s.ids++
-	s.note("commit %d on %s: %s", s.ids, m, s.write(m, s.ids)())
+	s.note("commit %d on %s: %s", s.ids, m, s.write(m, s.ids)(patience))
 	return s.ids
 }
 
@@ -75,6 +81,37 @@ func (s *script) arrives(id int, m string) {
 func (s *script) answers(m string, recovery bool) {
 	s.t.Helper()
 	s.until(m+" answers", func() bool { o := s.see(m); return o.Answering && o.Server.InRecovery == recovery })
+}
+
+// waits begins a commit that no replica releases.
+func (s *script) waits(m string) (answer func(time.Duration) string) {
+	s.ids++
+	answer = s.write(m, s.ids)
+	s.note("commit %d on %s: %s", s.ids, m, answer(silence))
+	return answer
+}
+
+// throughout looks for a while at what must stay true, and notes whether it did.
+func (s *script) throughout(what string, ok func() bool) {
+	held := ok()
+	for range 30 {
+		s.pass(silence / 30)
+		held = held && ok()
+	}
+	s.note("%s: %v", what, held)
+}
+
+// receivesNothing notes that a replica gets no further. Whether it is streaming is no fact: PostgreSQL tries again every five seconds, and a
+// stream that cannot go on may have begun.
+func (s *script) receivesNothing(m string) {
+	s.answers(m, true)
+	at, timeline := s.see(m).Server.ReplayedLSN, s.see(m).Server.Timeline
+	s.throughout(m+" stays where it is", func() bool {
+		o := s.see(m)
+		return !o.Answering || o.Server.ReplayedLSN == at && o.Server.Timeline == timeline
+	})
+	s.answers(m, true)
+	s.note("timeline %d", timeline)
 }
 
 func (s *script) down(m string) {
@@ -171,7 +208,7 @@ var scripts = map[string]func(*script){
 		s.check("a", "b")
 		s.check("d", "b")
 		s.must("d", events.Follow{From: from("b")})
-		s.pass(1500 * time.Millisecond)
+		s.receivesNothing("d")
 		s.has(mine, "d")
 		s.try("d", events.Rewind{From: from("b")}) // it runs
 		s.try("a", events.CrashRecover{})
@@ -196,9 +233,7 @@ var scripts = map[string]func(*script){
 		id := s.insert("a")
 		s.arrives(id, "d")
 		s.must("b", events.Follow{From: from("a")})
-		s.pass(1500 * time.Millisecond)
-		o := s.see("b")
-		s.note("replication %q, answering %v", o.Server.ReplicationState, o.Answering)
+		s.receivesNothing("b")
 		s.has(id, "b")
 		s.check("b", "a") // it has not diverged
 		s.must("b", events.StopPostgres{Mode: events.StopFast})
@@ -251,8 +286,8 @@ var scripts = map[string]func(*script){
 		s.must("a", events.StartPostgres{From: from("b")}) // it does not know timeline 2 yet
 		s.answers("a", true)
 		s.until("a has the history of timeline 2", func() bool { return s.knows("a", 2) })
-		s.pass(1500 * time.Millisecond)
-		s.note("replication %q, timeline %d", s.see("a").Server.ReplicationState, s.see("a").Server.Timeline)
+		s.receivesNothing("a")
+		s.has(id, "a")
 		s.check("a", "b")
 		s.must("a", events.StopPostgres{Mode: events.StopFast})
 		s.down("a")
@@ -269,11 +304,12 @@ var scripts = map[string]func(*script){
 	"a stop waits for a replica": func(s *script) {
 		s.hang("b", true)
 		s.insert("a")
-		ended := s.begin("a", events.StopPostgres{Mode: events.StopFast}, 20*time.Second)
-		s.until("the shutdown checkpoint", func() bool { return s.see("a").Control.State == shutDown })
-		s.pass(1500 * time.Millisecond)
-		o := s.see("a")
-		s.note("running %v, answering %v, %s", o.Running, o.Answering, o.Control.State)
+		ended := s.begin("a", events.StopPostgres{Mode: events.StopFast}, patience)
+		s.until("the shutdown checkpoint", func() bool { o := s.see("a"); return !o.Answering && o.Control.State == shutDown })
+		s.throughout("a runs, answers nobody and has its checkpoint", func() bool {
+			o := s.see("a")
+			return o.Running && !o.Answering && o.Control.State == shutDown
+		})
 		s.hang("b", false)
 		outcome, r := ended()
 		s.down("a")
@@ -284,7 +320,7 @@ var scripts = map[string]func(*script){
 		s.answers("a", false)
 		s.hang("b", true)
 		s.insert("a")
-		r = s.try("a", events.StopPostgres{Mode: events.StopFast, EscalateAfter: time.Second})
+		r = s.try("a", events.StopPostgres{Mode: events.StopFast, EscalateAfter: 3 * time.Second})
 		s.note("escalated, and clean all the same: %v", r.ShutdownLSN != 0)
 		s.hang("b", false)
 	},
@@ -295,28 +331,22 @@ var scripts = map[string]func(*script){
 		id := s.insert("a")
 		s.arrives(id, "d")
 		s.sync("a", "FIRST 1 (b, d)")
-		s.ids++
-		answer := s.write("a", s.ids)
-		s.note("FIRST 1, and the first is silent: %s", answer())
+		answer := s.waits("a") // FIRST 1, and the first is silent
 		s.arrives(s.ids, "d")
 		s.has(s.ids, "a", "d")
 		s.hangUp("a")
-		s.note("hung up: %s", answer())
+		s.note("hung up: %s", answer(patience))
 		s.has(s.ids, "a")
-		s.ids++
-		answer = s.write("a", s.ids)
-		s.note("another: %s", answer())
+		answer = s.waits("a")
 		s.hang("b", false)
-		s.note("b goes on: %s", answer())
+		s.note("b goes on: %s", answer(patience))
 		s.sync("a", "FIRST 2 (b, d)")
 		s.insert("a")
 		s.sync("a", "FIRST 1 (nobody)")
-		s.ids++
-		answer = s.write("a", s.ids)
-		s.note("nobody: %s", answer())
+		answer = s.waits("a")
 		s.kill("a")
 		s.down("a")
-		s.note("killed: %s", answer())
+		s.note("killed: %s", answer(patience))
 		s.must("a", events.StartPostgres{AsPrimary: true})
 		s.has(s.ids, "a")
 	},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/internal/aspostgres"
 	"github.com/regent-ha/regent/internal/bootclock"
+	"github.com/regent-ha/regent/internal/freeport"
 	"github.com/regent-ha/regent/pgdriver"
 )
 
@@ -31,7 +31,7 @@ type stage interface {
 	begin(m string, a events.Action, within time.Duration) (ended func() (events.Outcome, events.Result))
 	see(m string) events.Observation
 	until(what string, ok func() bool)
-	write(m string, id int) (answer func() string) // acknowledged, refused, unanswered, or waiting
+	write(m string, id int) (answer func(within time.Duration) string) // acknowledged, refused, unanswered, or waiting
 	visible(m string, id int) bool
 	sync(m, names string)
 	kill(m string)
@@ -73,11 +73,11 @@ func (s modelled) until(what string, ok func() bool) {
 	s.world.until(what, ok)
 }
 
-func (s modelled) write(m string, id int) func() string {
+func (s modelled) write(m string, id int) func(time.Duration) string {
 	got := "waiting"
 	s.c.Server(m).Write(uint64(id), func(a Answer) { got = []string{"acknowledged", "refused", "unanswered"}[a] })
-	return func() string {
-		s.k.RunUntil(time.Second, func() bool { return got != "waiting" })
+	return func(within time.Duration) string {
+		s.k.RunUntil(within, func() bool { return got != "waiting" })
 		return got
 	}
 }
@@ -145,10 +145,8 @@ func (s *realStage) member(name string) *member {
 	dir, err := os.MkdirTemp("", "regent-sim-")
 	s.must(err)
 	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Port()
 	s.must(err)
-	port := l.Addr().(*net.TCPAddr).Port
-	s.must(l.Close())
 	user := func(name string) pgdriver.Credentials { return pgdriver.Credentials{Username: name} }
 	m := &member{cfg: pgdriver.Config{Name: name, Scope: "test", DataDir: filepath.Join(dir, "data"), BinDir: "/usr/lib/postgresql/15/bin",
 		ListenAddresses: "127.0.0.1", Port: port, Superuser: user("postgres"), Replication: user("replicator"), Rewind: user("rewinder"),
@@ -179,7 +177,7 @@ func (s *realStage) saveTemplate() string {
 	s.must(err)
 	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
 	for _, name := range []string{"a", "b", "d"} {
-		if o, _ := s.do(name, events.StopPostgres{Mode: events.StopFast}, 20*time.Second); o != events.Done {
+		if o, _ := s.do(name, events.StopPostgres{Mode: events.StopFast}, patience); o != events.Done {
 			s.t.Fatalf("stop %s: %s", name, o)
 		}
 		s.must(exec.Command("cp", "-a", s.members[name].cfg.DataDir, filepath.Join(dir, name)).Run())
@@ -289,7 +287,7 @@ func (s *realStage) see(name string) events.Observation {
 
 func (s *realStage) until(what string, ok func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			for name := range s.members {
 				s.t.Logf("%s: %+v", name, s.see(name))
@@ -300,7 +298,7 @@ func (s *realStage) until(what string, ok func() bool) {
 }
 
 func (s *realStage) sql(name, query string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", s.members[name].cfg.Port))
 	if err != nil {
@@ -320,7 +318,7 @@ func (s *realStage) sql(name, query string) (string, error) {
 	return string(last.Rows[0][0]), nil
 }
 
-func (s *realStage) write(name string, id int) func() string {
+func (s *realStage) write(name string, id int) func(time.Duration) string {
 	done := make(chan string, 1)
 	finished := make(chan struct{})
 	go func() {
@@ -337,11 +335,11 @@ func (s *realStage) write(name string, id int) func() string {
 		}
 	}()
 	s.t.Cleanup(func() { <-finished })
-	return func() string {
+	return func(within time.Duration) string {
 		select {
 		case got := <-done:
 			return got
-		case <-time.After(time.Second):
+		case <-time.After(within):
 			return "waiting"
 		}
 	}

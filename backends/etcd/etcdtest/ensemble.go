@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/regent-ha/regent/internal/freeport"
 )
 
 // startPatience bounds the time until started servers answer, on a loaded machine.
@@ -109,12 +110,11 @@ func Prepare(t testing.TB, n int, command Command) *Ensemble {
 // FreeAddr is a loopback address that nobody listens on.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // nothing was sent
-	return l.Addr().String()
+	return address
 }
 
 // Run starts a member's process, which must not run. It does not wait for it to answer.
