@@ -155,7 +155,7 @@ func (e *Engine) stopServer() {
 	s := &e.s
 	s.demotion.tries++
 	stop := events.StopPostgres{Mode: s.demotion.mode}
-	timeout := time.Minute
+	timeout := stopNowTimeout
 	if stop.Mode == "" {
 		stop.Mode = events.StopImmediate
 	}

@@ -19,7 +19,7 @@ type duty struct {
 
 // dutyTable is every duty; all of those that match act, in order.
 var dutyTable = []duty{
-	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle), Then: renew,
+	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle, not(lettingGo)), Then: renew,
 		Why: "renewing the lease, {lease left} before its end"},
 	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armRested, armIdle, disarmIdle), Then: arm,
 		Why: "telling the guard the lease's new deadline"},
@@ -41,6 +41,10 @@ var dutyTable = []duty{
 	{ID: "PU-50", When: all(dcsUp, leaseHeld, initUnwritten), Then: putInitialize, Why: "writing the system identifier"},
 	{ID: "FK-10", When: all(dcsUp, leaseHeld, leadingNow, switchPending, switchMoot), Then: clearFailover,
 		Why: "the request for a switchover is done, or not meant for this leader: clearing it"},
+	{ID: "VI-10", When: all(leading, muteSoon, othersExist, not(vitalAsked)), Then: askVital,
+		Why: "PostgreSQL has not answered for {mute}: asking the other members what they receive from it"},
+	{ID: "VI-20", When: all(opening, startOverdue, othersExist, not(vitalAsked)), Then: askVital,
+		Why: "PostgreSQL did not start within primary_start_timeout: asking who can take over"},
 	{ID: "SL-10", When: all(running, isAnswering, slotsWrong), Then: syncSlots,
 		Why: "the members' replication slots are brought up to date"},
 	{ID: "CF-10", When: all(configUnapplied), Then: applyConfig, Why: "giving the configuration to PostgreSQL"},
@@ -85,6 +89,8 @@ var (
 	}}
 	readIdle    = predicate{"no look is under way", func(s *state) bool { return s.find(events.ActReadDCS) == nil }}
 	isAnswering = predicate{"PostgreSQL answers", func(s *state) bool { return s.pg.Answering }}
+	leading     = predicate{"this member leads, and it is no pause", func(s *state) bool { return s.life == Leading }}
+	opening     = predicate{"PostgreSQL starts as a primary", func(s *state) bool { return s.life == Opening }}
 	leadingNow  = predicate{"this member leads", func(s *state) bool { return s.life == Leading || s.life == Paused }}
 	switchMoot  = predicate{"the request cannot be meant for this leader", func(s *state) bool {
 		f := &s.view.Failover

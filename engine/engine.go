@@ -202,6 +202,14 @@ func (e *Engine) wakeAt() events.Instant {
 		sooner(s.lease.sent.Add(watchMoment))
 		sooner(s.readAt.Add(watchMoment))
 	}
+	if s.life == Opening && s.ask.effect != 0 {
+		sooner(s.ask.at.Add(vitalEvery))
+	}
+	if at := s.muteAt(); at != 0 && s.life == Leading {
+		sooner(at.Add(-vitalEvery))
+		sooner(at)
+		sooner(s.ask.at.Add(vitalEvery))
+	}
 	if s.lease.held {
 		sooner(s.nextRenewal())
 		sooner(s.demoteAt())

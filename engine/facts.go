@@ -60,6 +60,12 @@ var facts = []fact{
 	{"max lag", func(s *state) string { return strconv.FormatUint(uint64(s.settings.MaximumLagOnFailover), 10) }},
 	{"shutdown lsn", func(s *state) string { return s.demotion.shutdownLSN.String() }},
 	{"silence", func(s *state) string { return seconds(s.pg.NoAnswerFor) }},
+	{"mute", func(s *state) string {
+		if s.vital.since == 0 {
+			return "0 s"
+		}
+		return seconds(s.now.Sub(s.vital.since))
+	}},
 	{"guard", func(s *state) string { return orUnknown(s.guard.Reason, "no guard") }},
 	{"scheduled", func(s *state) string { return s.view.Failover.ScheduledAt }},
 	{"peers", func(s *state) string { return s.peerText() }},

@@ -273,6 +273,7 @@ func (s *state) foldObservation(o *events.Observation) {
 	} else if s.pg.Running && !s.exited {
 		s.markExit(true)
 	}
+	s.foldSilence(o)
 	if s.pg.Server.ReplicationState != o.Server.ReplicationState {
 		s.replicationSince = s.now
 	}

@@ -156,6 +156,8 @@ var promotingRules = []row{
 	{ID: "PR-30", In: Promoting, When: all(idle, not(guardReady), guardLost), Then: releaseLease, To: Following,
 		Why: "the guard is required and does not come up ({guard}): giving the lease back"},
 	{ID: "PR-35", In: Promoting, When: all(not(guardReady)), Why: "waiting until the guard holds the deadline: {guard}"},
+	{ID: "PR-40", In: Promoting, When: all(idle, muteTooLong), Then: demote(causeHangs, events.StopImmediate, true), To: Demoting,
+		Why: "PostgreSQL has not answered for {mute}, in the middle of its promotion: it is ended"},
 	{ID: "PR-99", In: Promoting, When: always, Why: "PostgreSQL is ending recovery"},
 }
 

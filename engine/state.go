@@ -43,8 +43,9 @@ type state struct {
 	pgAt     events.Instant
 	exited   bool // the postmaster died and no later observation shows another
 	exitPID  int
-	gone     bool            // and its children with it
-	crashed  bool            // it died without our asking while it was a primary under our lease
+	gone     bool // and its children with it
+	crashed  bool // it died without our asking while it was a primary under our lease
+	vital    vital
 	upstream events.Upstream // that PostgreSQL was last told to follow
 	streamed events.Instant  // when it was last seen streaming, or was told to follow
 
@@ -251,9 +252,12 @@ const (
 	slotsTimeout      = 20 * time.Second
 	configTimeout     = 30 * time.Second
 	guardTimeout      = 2 * time.Second
-	armPause          = 200 * time.Millisecond
-	// lateness after which an executor that broke its promise to answer by the deadline is given up.
-	lateness = 5 * time.Second
+	// stopNowTimeout is how long an immediate stop may take before everything is killed: PostgreSQL itself kills after 5 s.
+	stopNowTimeout = 10 * time.Second
+	armPause       = 200 * time.Millisecond
+	// lateness after which an executor that broke its promise to answer by the deadline is given up. One that stops PostgreSQL kills at
+	// the deadline, and waits 5 s for the kernel.
+	lateness = 8 * time.Second
 )
 
 func (s *state) self() string { return s.member.Name }

@@ -28,6 +28,8 @@ type Observation struct {
 	Answering bool `json:"answering"`
 	// Starting tells that the postmaster rejects connections because it starts up, or recovers.
 	Starting bool `json:"starting,omitempty"`
+	// Rejecting tells that the server answered, with an error: it has no connection left, it is being stopped, it does not know our password.
+	Rejecting bool `json:"rejecting,omitempty"`
 	// NoAnswerFor is the time since the last answered query while Running and not Answering.
 	NoAnswerFor time.Duration `json:"no_answer_for,omitempty"`
 	Server      Server        `json:"server"`

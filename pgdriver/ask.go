@@ -116,8 +116,10 @@ func (a *asker) ask(ctx context.Context, pid int, at pidFile) sqlLook {
 			break
 		}
 	}
-	if code := sqlState(err); code == "57P03" {
-		look.starting = at.status != "stopping"
+	if code := sqlState(err); code == "57P03" && at.status != "stopping" {
+		look.starting = true
+	} else if code != "" {
+		look.rejecting = true
 	} else if ctx.Err() != nil {
 		err = fmt.Errorf("no answer within %v: %w", cfg.QueryTimeout, context.DeadlineExceeded)
 	}

@@ -188,8 +188,8 @@ func TestHungPostmaster(t *testing.T) {
 		must(t, p.signal(syscall.SIGSTOP))
 	}
 	o := s.await("no answer", func(o events.Observation) bool { return o.Running && !o.Answering && o.NoAnswerFor > 2*time.Second })
-	if o.Starting {
-		t.Errorf("taken for starting: %+v", o)
+	if o.Starting || o.Rejecting {
+		t.Errorf("taken for one that answers: %+v", o)
 	}
 	s.mu.Lock()
 	facts := append([]stamped(nil), s.facts...)
@@ -203,6 +203,29 @@ func TestHungPostmaster(t *testing.T) {
 		must(t, p.signal(syscall.SIGCONT))
 	}
 	s.await("an answer again", answering(false))
+}
+
+// A server that refuses us is told from one that hangs.
+func TestServerThatRejects(t *testing.T) {
+	s := primary(t, "one")
+	conn := s.connect()
+	defer closeConn(conn)
+	for _, query := range []string{"ALTER ROLE CURRENT_USER NOLOGIN",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"} {
+		if _, err := conn.Exec(deadline(t), query).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := s.await("a rejection", func(o events.Observation) bool { return o.Running && o.Rejecting })
+	if o.Answering || o.Starting || !strings.Contains(o.Problem, "not permitted to log in") {
+		t.Errorf("got %+v", o)
+	}
+	if _, err := conn.Exec(deadline(t), "ALTER ROLE CURRENT_USER LOGIN").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	if o := s.await("an answer", answering(false)); o.Rejecting {
+		t.Errorf("got %+v", o)
+	}
 }
 
 func TestWrongDataDirectories(t *testing.T) {

@@ -62,6 +62,7 @@ type sqlLook struct {
 	pid        int // of the postmaster that was asked
 	ok         bool
 	starting   bool
+	rejecting  bool // answered, with another error
 	problem    string
 	answeredAt events.Instant
 	server     events.Server
@@ -249,6 +250,7 @@ func (d *Driver) observation() (events.Observation, uint64) {
 	}
 	o.NoAnswerFor = max(now.Sub(since), 1)
 	o.Starting = mine && p.sql.starting && !stuck
+	o.Rejecting = mine && p.sql.rejecting && !stuck
 	if o.Problem == "" && mine && !o.Starting {
 		o.Problem = p.sql.problem
 	}

@@ -148,6 +148,7 @@ func (c *Chaos) heal() {
 		m.line.noRequests, m.line.noAnswers = false, false
 		m.Isolate(false)
 		m.pg.Resume()
+		m.pg.BlindProbe(false)
 		switch {
 		case !m.alive && !m.guard.alive:
 			m.Exit = -1

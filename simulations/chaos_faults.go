@@ -191,9 +191,23 @@ func (c *Chaos) hang(m *Member) {
 		return
 	}
 	d := c.time("hang", 20*time.Second)
+	if c.pick("longer than a primary may be silent", 4) == 3 {
+		d += 2*c.ttl + c.time("hang", 30*time.Second)
+	}
 	pid := m.pg.PID()
-	c.say("PostgreSQL of %s hangs for %v", m.name, d)
-	m.pg.Hang()
+	switch c.pick("how it hangs", 6) {
+	case 5:
+		c.say("the probe of %s gets no answer for %v", m.name, d)
+		m.pg.BlindProbe(true)
+		c.after(d, func() { m.pg.BlindProbe(false) })
+		return
+	case 4:
+		c.say("PostgreSQL of %s hangs in the kernel for %v", m.name, d)
+		m.pg.Wedge()
+	default:
+		c.say("PostgreSQL of %s hangs for %v", m.name, d)
+		m.pg.Hang()
+	}
 	c.after(d, func() {
 		if m.pg.PID() == pid {
 			m.pg.Resume()

@@ -111,6 +111,41 @@ func TestSwitchoverRequestIsClearedThoughTheFirstAttemptFails(t *testing.T) {
 	})
 }
 
+// PostgreSQL hangs after the lease was won and before it was told to promote, while the guard is waited for.
+func TestHangBeforeThePromotionGivesTheLeaseAway(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := New(Settings{Seed: seed, Members: 3, Config: quick, Guard: "required"})
+		for _, m := range w.members {
+			m.Start()
+		}
+		within(t, w, time.Minute, "a healthy cluster", w.Healthy)
+		for _, m := range others(w) {
+			m.guard.deaf = true
+		}
+		w.Leader().KillAll()
+		next := func() *Member {
+			for _, m := range w.members {
+				if m.alive && m.engine.State() == engine.Promoting {
+					return m
+				}
+			}
+			return nil
+		}
+		within(t, w, 20*time.Second, "a promotion", func() bool { return next() != nil })
+		hangs := next()
+		hangs.pg.Hang()
+		w.Run(2 * time.Second) // until it is seen
+		for _, m := range w.members {
+			m.guard.deaf = false
+		}
+		within(t, w, 40*time.Second, "another leader", func() bool { return w.Leader() != nil && w.Leader() != hangs })
+		if w.Fired["PR-40"] == 0 {
+			t.Errorf("the lease was given away for another reason\n%s", picture(w))
+		}
+		return w
+	})
+}
+
 func TestPauseKeepsTheLeaseWhilePostgresHangs(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) *World {
 		w := grown(t, seed, quick)
@@ -123,7 +158,7 @@ func TestPauseKeepsTheLeaseWhilePostgresHangs(t *testing.T) {
 			t.Fatalf("the lease of a primary that hangs was given up\n%s", picture(w))
 		}
 		w.Put(events.KeyConfig, quick)
-		w.Run(20 * time.Second)
+		w.Run(8 * time.Second) // what it was silent in the pause does not count
 		old.pg.Resume()
 		within(t, w, 5*time.Second, "the same leader", func() bool { return w.Leader() == old })
 		return w

@@ -161,6 +161,31 @@ func (s *Stage) HangPostgres(member string) error {
 	return err
 }
 
+// WedgePostgres lets a server hang in the kernel.
+func (s *Stage) WedgePostgres(member string) error {
+	p, err := s.server(member, true)
+	if err == nil {
+		p.Wedge()
+	}
+	return err
+}
+
+// BlindProbe lets looks at PostgreSQL be in vain.
+func (s *Stage) BlindProbe(member string, blind bool) error {
+	s.w.Member(member).pg.BlindProbe(blind)
+	return nil
+}
+
+// StallDisk lets the data directory not answer.
+func (s *Stage) StallDisk(member string, stalled bool) error {
+	disk := postgres.DiskWell
+	if stalled {
+		disk = postgres.DiskStalled
+	}
+	s.w.Member(member).pg.SetDisk(disk)
+	return nil
+}
+
 // ResumePostgres lets it go on, if it is still there.
 func (s *Stage) ResumePostgres(member string) error {
 	s.w.Member(member).pg.Resume()

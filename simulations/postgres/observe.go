@@ -36,14 +36,14 @@ func (s *Server) Observe() events.Observation {
 	}
 	o.Running, o.PID = true, s.pid
 	switch {
-	case s.hung:
+	case s.hung, s.blind:
 		o.Problem = keep(o.Problem, "no answer within 2s: context deadline exceeded")
 	case s.phase == starting:
 		o.Starting = true
 	case s.phase == shutting, s.phase == draining:
-		o.Problem = keep(o.Problem, "the database system is shutting down")
+		o.Rejecting, o.Problem = true, keep(o.Problem, "the database system is shutting down")
 	case s.full:
-		o.Problem = keep(o.Problem, "sorry, too many clients already")
+		o.Rejecting, o.Problem = true, keep(o.Problem, "sorry, too many clients already")
 	default:
 		s.checkpointIfDue()
 		o.Answering = true

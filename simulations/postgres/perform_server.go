@@ -117,6 +117,16 @@ func (w *work) stopServer(mode events.StopMode, escalate time.Duration, then fun
 			w.after(time.Millisecond, s.KillAll)
 		}
 	}
+	stays := func() {
+		if s.phase != down {
+			w.after(killGrace, func() {
+				if s.phase != down {
+					w.look, w.expire = nil, nil
+					w.fail("a killed process is still there")
+				}
+			})
+		}
+	}
 	w.expire = func() {
 		w.report("did not stop by the deadline, killing it")
 		if _, stop := w.action.(events.StopPostgres); !stop {
@@ -127,6 +137,7 @@ func (w *work) stopServer(mode events.StopMode, escalate time.Duration, then fun
 		if s.phase == down && w.look != nil { // a stop that is no effect of its own turn hears of no changes
 			ended()
 		}
+		stays()
 	}
 	if escalate > 0 && mode == events.StopFast {
 		w.after(escalate, func() {
@@ -140,7 +151,13 @@ func (w *work) stopServer(mode events.StopMode, escalate time.Duration, then fun
 	if s.phase == down && w.look != nil {
 		ended()
 	}
+	if mode == events.StopKill {
+		stays()
+	}
 }
+
+// killGrace is how long the driver waits for processes that it has killed.
+const killGrace = 5 * time.Second
 
 // restart is Driver.Restart.
 func (w *work) restart(a events.RestartPostgres) {

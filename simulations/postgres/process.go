@@ -109,7 +109,7 @@ func (s *Server) recovered(clean, again bool) {
 
 // ended is the end of the last process.
 func (s *Server) ended() {
-	s.phase, s.promoting, s.promoteAsked, s.hung = down, false, false, false
+	s.phase, s.promoting, s.promoteAsked, s.hung, s.wedged, s.doomed = down, false, false, false, false, false
 	s.life++
 	s.flushing, s.checkAt = false, 0
 }
@@ -149,6 +149,10 @@ func (s *Server) Kill() {
 	if s.phase == down || s.phase == orphaned {
 		return
 	}
+	if s.wedged {
+		s.doomed = true
+		return
+	}
 	was := s.phase
 	s.unlink()
 	s.phase = orphaned
@@ -175,11 +179,15 @@ func (s *Server) orphansEnd() {
 	s.c.Changed()
 }
 
-// KillAll ends every process at once.
+// KillAll ends every process at once, but those that hang in the kernel.
 func (s *Server) KillAll() {
-	if s.phase == orphaned {
+	switch {
+	case s.phase == down:
+	case s.wedged:
+		s.doomed = true
+	case s.phase == orphaned:
 		s.orphansEnd()
-	} else if s.phase != down {
+	default:
 		s.ends()
 	}
 }
@@ -249,9 +257,27 @@ func (s *Server) Hang() {
 	s.c.Changed()
 }
 
-// Resume ends Hang.
+// Wedge lets all processes hang in the kernel, as on a disk that is gone: they do nothing, and one that is killed stays until Resume.
+func (s *Server) Wedge() {
+	s.Hang()
+	s.wedged = s.hung
+}
+
+// BlindProbe lets the driver's probe get no answer, though the server works.
+func (s *Server) BlindProbe(blind bool) {
+	if s.blind != blind {
+		s.blind, s.silentFrom = blind, s.now()
+	}
+}
+
+// Resume ends Hang and Wedge.
 func (s *Server) Resume() {
 	if !s.hung {
+		return
+	}
+	s.wedged = false
+	if s.doomed {
+		s.ends()
 		return
 	}
 	s.hung, s.silentFrom = false, s.now()

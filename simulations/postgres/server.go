@@ -91,6 +91,9 @@ type Server struct {
 	recovery   bool
 	hung       bool
 	full       bool // no more connections
+	blind      bool // the probe gets no answer, though the server works
+	wedged     bool // its processes hang in the kernel: one that is killed goes when that ends
+	doomed     bool // killed while wedged
 	pid        int
 	life       int // grows with each start and end of the processes
 	startedAt  string
@@ -135,9 +138,9 @@ type Server struct {
 func (s *Server) Name() string { return s.name }
 
 // Accepts tells whether the server accepts writes now, whatever anybody believes: also one that hangs will when it goes on.
-// Backends that have lost their postmaster still do.
+// Backends that have lost their postmaster still do. A process that was killed in the kernel never runs again.
 func (s *Server) Accepts() bool {
-	return !s.hostDown && !s.recovery && (s.phase == up || s.phase == orphaned)
+	return !s.hostDown && !s.recovery && !s.doomed && (s.phase == up || s.phase == orphaned)
 }
 
 // Writable tells whether a commit that is sent now could be acknowledged, if its disk and its replicas do their part.

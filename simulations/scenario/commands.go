@@ -23,7 +23,7 @@ func Commands() []Command {
 		clientsCommand, clusterCommand, configCommand, cutCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
 		hangCommand, joinCommand, killCommand, pauseCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand,
 		restartCommand, resumeCommand, startCommand, stopCommand, storeCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
-		writesCommand,
+		wedgeCommand, writesCommand,
 	}
 }
 
