@@ -174,11 +174,16 @@ const nobody = ""
 
 // askPeers asks every other member that has a REST address, or the one that is named if it has one.
 func (e *Engine) askPeers(named string) {
-	s := &e.s
-	s.ask = ask{at: s.now, until: s.now.Add(peerTimeout)}
-	if m := s.view.Member(named); m == nil || m.APIURL == "" || named == s.self() {
+	if m := e.s.view.Member(named); m == nil || m.APIURL == "" || named == e.s.self() {
 		named = nobody
 	}
+	e.askOnly(named)
+}
+
+// askOnly asks one member, or every other if it is nobody.
+func (e *Engine) askOnly(named string) {
+	s := &e.s
+	s.ask = ask{at: s.now, until: s.now.Add(peerTimeout)}
 	for i := range s.view.Members {
 		if m := &s.view.Members[i]; m.Name != s.self() && m.APIURL != "" && (named == nobody || m.Name == named) {
 			s.ask.peers = append(s.ask.peers, events.Peer{Name: m.Name, APIURL: m.APIURL})

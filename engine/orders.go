@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/regent-ha/regent/events"
@@ -128,6 +129,9 @@ func (e *Engine) answer() {
 // orderOverdue: an order that no row has taken up is refused rather than kept for another day.
 func (e *Engine) orderOverdue() bool {
 	s := &e.s
+	if s.sourcePending() {
+		return false
+	}
 	switch s.life {
 	case Restarting, Demoting, Cloning, Stopped, Stranded:
 		return s.life == Stranded && len(e.out.Fired) == 0 && s.now >= s.lifeSince.Add(s.settings.LoopWait)
@@ -136,3 +140,49 @@ func (e *Engine) orderOverdue() bool {
 	}
 	return true
 }
+
+// A fresh copy throws data away. It is begun only when the leader, whose data the copy will be, has just answered as a primary on the
+// cluster's timeline: its lease outlives it, and its record too.
+var (
+	sourceAsked = predicate{"the leader was asked for the order a moment ago", func(s *state) bool {
+		return s.orderAsk != 0 && s.ask.effect == s.orderAsk && s.now < s.ask.at.Add(askPatience)
+	}}
+	sourceProven = predicate{"the leader has just answered as a primary on the newest timeline", func(s *state) bool {
+		return sourceAsked.ok(s) && s.askComplete() && s.sourceFlaw() == ""
+	}}
+	sourceFlawed = predicate{"the leader has not", func(s *state) bool {
+		return !leaderOther.ok(s) || sourceAsked.ok(s) && s.askComplete() && s.sourceFlaw() != ""
+	}}
+
+	askSource = act{"ask_peers, of all only the leader", func(e *Engine) {
+		e.askOnly(e.s.leader())
+		e.s.orderAsk = e.s.ask.effect
+	}}
+	refuseReinit = act{"answer that it is refused", func(e *Engine) { e.s.orderDone(503, "reinitialize is refused: "+e.s.why) }}
+)
+
+// sourceFlaw says why the leader's answer does not do, empty if it does.
+func (s *state) sourceFlaw() string {
+	if !leaderOther.ok(s) {
+		return "nobody leads"
+	}
+	if len(s.ask.answers) != 1 || s.ask.peers[0].Name != s.leader() {
+		return s.leader() + " has no known address"
+	}
+	switch p := &s.ask.answers[0]; {
+	case p.Name == "":
+		return "no answer came"
+	case !p.Reachable:
+		return orUnknown(p.Error, "it cannot be reached")
+	case !p.Running:
+		return "its PostgreSQL does not answer"
+	case !p.Primary:
+		return "its PostgreSQL is no primary"
+	case p.Timeline != 0 && p.Timeline < s.view.ClusterTimeline():
+		return "it is on timeline " + strconv.FormatUint(uint64(p.Timeline), 10) + ", which the cluster has left"
+	}
+	return ""
+}
+
+// sourcePending: the order waits for the leader's answer.
+func (s *state) sourcePending() bool { return sourceAsked.ok(s) && !s.askComplete() }

@@ -320,7 +320,11 @@ var (
 // Chapter SX: only a person can help this data directory.
 var strandedRules = []row{
 	{ID: "SX-01", In: Stranded, When: all(shutdownAsked), To: Stopping, Why: "asked to stop"},
-	{ID: "SX-10", In: Stranded, When: all(orderReinit, idle, down, sourceReady), Then: cloneAnew, To: Cloning,
+	{ID: "SX-08", In: Stranded, When: all(orderReinit, idle, leaderOther, not(sourceAsked)), Then: askSource,
+		Why: "an operator asked for a fresh copy: asking {leader} before anything is thrown away"},
+	{ID: "SX-12", In: Stranded, When: all(orderReinit, idle, sourceFlawed), Then: refuseReinit, Refusal: true,
+		Why: "no fresh copy, as the leader ({leader}) is not known to work: {flaw}"},
+	{ID: "SX-10", In: Stranded, When: all(orderReinit, idle, down, sourceProven, sourceReady), Then: cloneAnew, To: Cloning,
 		Why: "an operator asked for a fresh copy of {leader}"},
 	{ID: "SX-20", In: Stranded, When: all(looked, dataEmpty), To: Starting, Why: "the data directory is empty now"},
 	{ID: "SX-30", In: Stranded, When: all(reasonGone), To: Starting, Why: "the reason is gone"},

@@ -88,6 +88,7 @@ type state struct {
 	slotOwners     []slotOwner             // members that were seen, sorted by slot name
 	orders         []events.OperatorRequest
 	order          *events.OperatorRequest // being carried out
+	orderAsk       uint64                  // the question to the leader that it waits for
 	answers        []events.AnswerOperator // to be given in this step
 	scheduled      *events.ScheduledRestart
 	scheduledAt    int64 // Unix nanoseconds

@@ -143,6 +143,9 @@ func (m *Member) askPeer(e events.Effect, p events.Peer) {
 				WatchdogFailed: w.set.Guard == "required" && !peer.guard.alive,
 			}
 		}
+		if peer.alive && !st.Reachable {
+			st.Error = "its PostgreSQL does not answer"
+		}
 		way := around(w.net.env, "from a peer", peerLatency)
 		if kernel.Chance(w.net.env, "a peer's answer is late", w.Faults.SlowPeer) {
 			way += kernel.Between(w.net.env, "how late a peer's answer is", 0, 1900*time.Millisecond)
