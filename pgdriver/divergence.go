@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -87,6 +88,12 @@ func (d *Driver) localEnd(ctx context.Context) (localEnd, error) {
 	case "shut down":
 		recordEnd, err := recordEnd(d.dataDir, &c)
 		return localEnd{timeline: c.Timeline, at: c.Checkpoint, recordEnd: recordEnd, primary: true}, err
+	}
+	switch copied, err := exists(filepath.Join(d.dataDir, backupLabel)); {
+	case err != nil:
+		return localEnd{}, fmt.Errorf("find the end of the local WAL: %w", err)
+	case copied: // and never started since: it has no WAL but that of its source, whose pg_control it has
+		return localEnd{timeline: c.Timeline, at: c.Checkpoint}, nil
 	}
 	return localEnd{}, hinted("find the end of the local WAL", fmt.Errorf("%w: pg_control says %q", ErrNotClean, c.State), "crash recovery comes first")
 }

@@ -111,6 +111,31 @@ func TestSwitchoverRequestIsClearedThoughTheFirstAttemptFails(t *testing.T) {
 	})
 }
 
+// An agent dies between the end of a copy and the copy's first start: the next one starts it all the same.
+func TestCopyThatWasNeverStartedJoins(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) *World {
+		w := grown(t, seed, quick)
+		leader, m := w.Leader(), others(w)[0]
+		m.Kill()
+		m.pg.KillAll()
+		m.pg.Empty()
+		copied := false
+		m.pg.Perform(events.Clone{From: events.Upstream{Name: leader.name, ConnURL: "postgres://" + leader.name + ":5432/postgres"}}, w.Now().Add(time.Minute), nil,
+			func(o events.Outcome, _ events.Result, why string) {
+				if copied = o == events.Done; !copied {
+					t.Errorf("the copy: %s %s", o, why)
+				}
+			})
+		within(t, w, time.Minute, "a copy", func() bool { return copied })
+		if c := m.pg.Observe().Control; c.State != "in production" || !c.BackupLabelSeen {
+			t.Fatalf("the copy: %+v", c)
+		}
+		m.Start()
+		within(t, w, 10*time.Second, "a healthy cluster", w.Healthy)
+		return w
+	})
+}
+
 // PostgreSQL hangs after the lease was won and before it was told to promote, while the guard is waited for.
 func TestHangBeforeThePromotionGivesTheLeaseAway(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) *World {

@@ -239,6 +239,8 @@ var scripts = map[string]func(*script){
 		s.must("b", events.StopPostgres{Mode: events.StopFast})
 		s.try("b", events.Rewind{From: from("a")}) // nothing to do
 		s.must("b", events.Clone{From: from("a"), Discard: true})
+		s.note("a copy: %s, %v", s.see("b").Control.State, s.see("b").Control.BackupLabelSeen)
+		s.check("b", "a")
 		s.must("b", events.StartPostgres{From: from("a")})
 		s.streams("b", 1)
 		s.has(id, "b")

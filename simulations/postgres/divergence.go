@@ -35,6 +35,9 @@ func (s *Server) localEnd() (localEnd, string) {
 	case shutDown:
 		return localEnd{timeline: c.timeline, at: c.checkpoint, recordEnd: c.checkpointEnd, primary: true}, ""
 	}
+	if s.backupLabel { // a copy that was never started
+		return localEnd{timeline: c.timeline, at: c.checkpoint}, ""
+	}
 	return localEnd{}, "the server was not shut down cleanly: pg_control says " + c.state
 }
 
