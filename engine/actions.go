@@ -189,6 +189,9 @@ func (e *Engine) askOnly(named string) {
 			s.ask.peers = append(s.ask.peers, events.Peer{Name: m.Name, APIURL: m.APIURL})
 		}
 	}
+	if s.life == Following && named == nobody { // a candidate
+		s.askRecalled()
+	}
 	s.ask.answers = make([]events.PeerStatus, len(s.ask.peers))
 	if len(s.ask.peers) == 0 {
 		s.nextEffect++

@@ -202,14 +202,7 @@ func (e *Engine) wakeAt() events.Instant {
 		sooner(s.lease.sent.Add(watchMoment))
 		sooner(s.readAt.Add(watchMoment))
 	}
-	if s.life == Opening && s.ask.effect != 0 {
-		sooner(s.ask.at.Add(vitalEvery))
-	}
-	if at := s.muteAt(); at != 0 && s.life == Leading {
-		sooner(at.Add(-vitalEvery))
-		sooner(at)
-		sooner(s.ask.at.Add(vitalEvery))
-	}
+	s.vitalWakes(sooner)
 	if s.lease.held {
 		sooner(s.nextRenewal())
 		sooner(s.demoteAt())
@@ -231,6 +224,7 @@ func (e *Engine) wakeAt() events.Instant {
 	if s.initSeen != 0 {
 		sooner(s.initSeen.Add(s.ttl()))
 	}
+	sooner(s.metAt.Add(s.recordsPatience()))
 	if s.doubtsView() {
 		sooner(s.readAt.Add(readPause))
 	}

@@ -66,6 +66,7 @@ var facts = []fact{
 		}
 		return seconds(s.now.Sub(s.vital.since))
 	}},
+	{"missing", func(s *state) string { return orUnknown(s.missing(), "nobody") }},
 	{"flaw", func(s *state) string { return orUnknown(s.sourceFlaw(), "nothing") }},
 	{"guard", func(s *state) string { return orUnknown(s.guard.Reason, "no guard") }},
 	{"scheduled", func(s *state) string { return s.view.Failover.ScheduledAt }},

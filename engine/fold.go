@@ -154,19 +154,24 @@ func (s *state) foldSnapshot(f events.DCSSnapshot) {
 		s.gaveUp = 0 // the store was restored: its revisions mean something else now
 	}
 	s.regressed, s.floor = 0, f.Revision
-	before := s.leader()
+	before, members := s.leader(), s.view.Members
 	s.view.TakeSnapshot(f)
+	if !s.viewKnown {
+		s.metAt = s.now
+	}
 	s.viewKnown, s.viewAt = true, s.now
 	s.afterView(before)
+	s.foldRecall(members)
 }
 
 func (s *state) foldChange(f events.DCSChange) {
 	if !s.viewKnown || f.Revision != 0 && f.Revision < s.view.Revision {
 		return // of before the last snapshot
 	}
-	before := s.leader()
+	before, members := s.leader(), s.view.Members
 	s.view.Apply(f)
 	s.afterView(before)
+	s.foldRecall(members)
 }
 
 // afterView draws what follows from a new view: whether the lease is still ours, the settings, and

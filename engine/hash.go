@@ -22,7 +22,7 @@ type digest struct {
 	InFlight   []events.Effect
 	NextEffect uint64
 	Failures   int
-	Times      [21]events.Instant
+	Times      [22]events.Instant
 	Asked      []events.PeerStatus
 	Diverged   [2]bool
 	Demotion   [4]string
@@ -30,6 +30,7 @@ type digest struct {
 	Guard      events.GuardTick
 	Published  [2]string
 	Orders     int
+	Recalled   int
 	Shutdown   bool
 	Life       events.LifecycleState
 	Rule       events.RuleID
@@ -43,14 +44,14 @@ func (s *state) hash() uint64 {
 		Lease:  [5]int64{boolean(s.lease.held), int64(s.lease.epoch), int64(s.lease.until), int64(s.lease.sent), int64(s.lease.tries)},
 		Exited: [5]bool{s.exited, s.gone, s.crashed, s.comesBack, s.sawCluster}, ExitPID: s.exitPID, Upstream: s.upstream,
 		NextEffect: s.nextEffect, Failures: s.failures*16 + s.rewinds.failed,
-		Times: [21]events.Instant{s.now, s.viewAt, s.dcsSeen, s.acted, s.restUntil, s.campaign, s.opened, s.lifeSince, s.guardGone, s.initSeen,
+		Times: [22]events.Instant{s.now, s.viewAt, s.dcsSeen, s.acted, s.restUntil, s.campaign, s.opened, s.lifeSince, s.guardGone, s.initSeen,
 			s.readAt, s.launched, s.armFailed, s.armRetry, s.diverged.at, s.published.clearedAt, s.replicationSince, s.preparedAt, s.initAbsentSince, s.lostAt,
-			s.vital.since},
+			s.vital.since, s.metAt},
 		Asked:    s.ask.answers,
 		Diverged: [2]bool{s.diverged.known, s.diverged.found},
 		Demotion: [4]string{s.demotion.cause, string(s.demotion.mode), s.demotion.successor, s.demotion.shutdownLSN.String()},
 		Claim:    int(s.claim), Guard: s.guard, Published: [2]string{s.published.member, s.published.status},
-		Orders: len(s.orders), Shutdown: s.shutdown, Life: s.life, Rule: s.rule,
+		Orders: len(s.orders), Recalled: len(s.recall), Shutdown: s.shutdown, Life: s.life, Rule: s.rule,
 	}
 	for i := range s.flight {
 		d.InFlight = append(d.InFlight, s.flight[i].effect)

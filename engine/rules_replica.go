@@ -43,6 +43,8 @@ var followingRules = []row{
 		Why: "this member has just stepped down: another is to lead"},
 	{ID: "FL-28", In: Following, When: all(leaseFree, guardMissing), Refusal: true,
 		Why: "the guard is required and missing: {guard}"},
+	{ID: "FL-31", In: Following, When: all(leaseFree, memberMissing, not(namedCandidate)), Refusal: true,
+		Why: "this agent has just begun, and {missing}, whose slot is kept here, is not up yet: it may have newer WAL"},
 	{ID: "FL-29", In: Following, When: all(leaseFree, not(campaignReady)), Refusal: true,
 		Why: "stood back a moment ago: {peers}"},
 	{ID: "FL-30", In: Following, When: all(leaseFree, idle, leaseOpIdle), Then: askPeers, To: Campaigning,

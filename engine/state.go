@@ -85,6 +85,8 @@ type state struct {
 
 	published      publication
 	history        []events.TimelineSwitch // of the timeline that this member promoted itself to
+	recall         []recalled              // members whose records went lately
+	metAt          events.Instant          // when this agent saw the store first
 	slotOwners     []slotOwner             // members that were seen, sorted by slot name
 	orders         []events.OperatorRequest
 	order          *events.OperatorRequest // being carried out

@@ -108,6 +108,18 @@ func (s *state) vitalAlone() bool {
 	return s.bestSuccessor() == ""
 }
 
+// vitalWakes are the instants of its questions.
+func (s *state) vitalWakes(sooner func(events.Instant)) {
+	if s.life == Opening && s.ask.effect != 0 {
+		sooner(s.ask.at.Add(vitalEvery))
+	}
+	if at := s.muteAt(); at != 0 && s.life == Leading {
+		sooner(at.Add(-vitalEvery))
+		sooner(at)
+		sooner(s.ask.at.Add(vitalEvery))
+	}
+}
+
 const causeHangs = "PostgreSQL does not answer"
 
 // lettingGo: processes that were killed and stay hang in the kernel, on a disk. None of them can run again, and so none acknowledges a
