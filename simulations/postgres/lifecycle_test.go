@@ -172,6 +172,22 @@ func TestStopWaitsForReplicasAndEscalates(t *testing.T) {
 	}
 }
 
+func TestStopEndsWhenTheHostOfASilentReplicaCrashes(t *testing.T) {
+	w := trio(t)
+	w.both(w.a, w.b, true)
+	o := w.perform(w.a, events.StopPostgres{Mode: events.StopFast}, 5*time.Minute)
+	w.k.Run(2 * time.Second)
+	w.b.CrashHost()
+	w.k.Run(30 * time.Second)
+	if o.Outcome != "" {
+		t.Fatalf("a primary knows of a crash elsewhere: %+v", o)
+	}
+	w.k.Run(31 * time.Second)
+	if o.Outcome != events.Done {
+		t.Fatalf("the stop has not ended when the sender gave up: %+v", w.a.Observe())
+	}
+}
+
 func TestInterruptedEffects(t *testing.T) {
 	w := trio(t)
 	// A clone whose source dies puts back what was there.

@@ -223,6 +223,7 @@ func (s *Server) CrashHost() {
 		s.settleBefore()
 		u.from.keepFor(s)
 		s.up = nil
+		s.c.After(s.c.Timing.SenderTimeout, u.from.drained) // nobody over there learns of it before
 	}
 	for _, d := range s.c.servers {
 		if d.up != nil && d.up.from == s {
