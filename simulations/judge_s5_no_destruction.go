@@ -31,6 +31,9 @@ func (j *noDestruction) clone(m *Member, a events.Clone) {
 
 func (j *noDestruction) rewind(m *Member, a events.Rewind) {
 	up := j.w.Member(a.From.Name)
+	if m.pg.SystemID() == "" { // nothing is there: pg_rewind fails
+		return
+	}
 	if up == nil || up == m || m.pg.Running() || up.pg.SystemID() != "" && !m.pg.Diverged(up.pg) {
 		j.breaks("%s rewinds from %q, from which it has not diverged", m.name, a.From.Name)
 	}
