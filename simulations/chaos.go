@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
 )
@@ -26,6 +25,10 @@ type Chaos struct {
 	mayWipe  bool
 	wiped    bool // what the store had acknowledged was lost
 	faults   []func(m *Member)
+	core     []*Member     // healed first, while all others stay broken; nil before and afterwards
+	longest  time.Duration // ttl that was in force: a lease of its time may stand yet
+	// Explained are the reasons for which no leader, or a member's rest, is right: what is true, and the rule that says so.
+	Explained []string
 }
 
 // ChaosSettings say which bad day.
@@ -83,6 +86,7 @@ func (c *Chaos) drawTiming() {
 		ttl = least + c.pick("ttl", 5)
 	}
 	c.ttl = time.Duration(ttl) * time.Second
+	c.longest = max(c.longest, c.ttl)
 	c.loopWait = time.Duration(1+c.pick("loop_wait", 10)) * time.Second
 	c.retry = time.Duration(1+c.pick("retry_timeout", 10)) * time.Second
 	c.doc["ttl"], c.doc["loop_wait"], c.doc["retry_timeout"] = int(c.ttl.Seconds()), int(c.loopWait.Seconds()), int(c.retry.Seconds())
@@ -122,8 +126,11 @@ func (c *Chaos) Run() []string {
 	if len(c.Broken) > 0 {
 		return c.Broken
 	}
-	c.heal()
-	c.demandHealth()
+	led := c.demandCore()
+	if len(c.Broken) == 0 {
+		c.heal()
+		c.demandHealth(led)
+	}
 	return c.Broken
 }
 
@@ -138,112 +145,53 @@ func (c *Chaos) drawFaults() {
 // heal repairs everything that a person would repair.
 func (c *Chaos) heal() {
 	c.say("everything is healed")
+	c.core = nil
 	c.Faults = Faults{}
-	c.store.Join()
-	c.SetStore(true)
-	for i := range c.store.Servers() {
-		c.store.Thaw(i)
-	}
-	for _, m := range c.members {
-		m.line.noRequests, m.line.noAnswers = false, false
-		m.Isolate(false)
-		m.pg.Resume()
-		m.pg.BlindProbe(false)
-		switch {
-		case !m.alive && !m.guard.alive:
-			m.Exit = -1
-			m.Boot()
-		case !m.alive:
-			m.Exit = -1
-			m.Start()
-		case m.frozen:
-			m.Thaw()
-		}
-	}
-	c.World.Run(3 * time.Second) // all that was under way has come
-	for _, m := range c.members {
-		if !m.alive { // was stopping
-			m.Exit = -1
-			m.Start()
-		}
-	}
-	c.RunUntil(time.Minute, c.connected)
+	c.healStore()
+	c.healMembers(c.members)
 	delete(c.doc, "pause")
 	c.Put(events.KeyFailover, "{}")
 	c.Put(events.KeyConfig, c.document())
 }
 
-// bound is how long a healed cluster may take: the end of a lease, an election, and copies or rewinds after it.
-func (c *Chaos) bound() time.Duration { return 3*30*time.Second + 4*c.loopWait + 30*time.Second }
-
-func (c *Chaos) demandHealth() {
-	healthy := func() bool { return c.Leader() != nil && len(c.unsettled()) == 0 }
-	if !c.RunUntil(c.bound(), healthy) {
-		if c.needsPerson() {
-			return
-		}
-		c.breaks(fmt.Sprintf("L1/L2: %v after everything was healed: leader %q, %s", c.bound(), c.LeaderKey(), strings.Join(c.unsettled(), "; ")))
-		return
-	}
-	if len(c.Broken) > 0 {
-		return
-	}
-	leader := c.Leader()
-	c.World.Run(2*c.ttl + 3*c.loopWait)
-	if c.Leader() != leader || len(c.unsettled()) > 0 {
-		c.breaks(fmt.Sprintf("L3: the healed cluster does not stay as it is: %s", strings.Join(c.unsettled(), "; ")))
+func (c *Chaos) healStore() {
+	c.store.Join()
+	c.SetStore(true)
+	for i := range c.store.Servers() {
+		c.store.Thaw(i)
 	}
 }
 
-// needsPerson tells that the faults left no way but a person's, and that each member says so: the store has lost the cluster, and
-// nobody has the data of a primary; or whoever has data is further behind than maximum_lag_on_failover.
-func (c *Chaos) needsPerson() bool {
-	kv, there := c.Key(events.KeyInitialize)
-	lost := c.wiped && !(there && kv.Value != "")
-	lagging := false
-	for _, m := range c.members {
-		switch rule := m.engine.Status().Rule; rule {
-		case "FL-22", "SX-99":
-		case "FL-24", "SP-65", "WA-27", "WA-50":
-			if !lost {
-				return false
-			}
-		case "FL-26", "WA-60":
-			lagging = lagging || rule == "FL-26"
-		default:
-			return false
+// healMembers repairs some members and waits until they work and reach the store.
+func (c *Chaos) healMembers(members []*Member) {
+	for _, m := range members {
+		c.healMember(m)
+	}
+	c.World.Run(3 * time.Second) // all that was under way has come
+	for _, m := range members {
+		if !m.alive { // was stopping
+			m.Exit = -1
+			m.Start()
 		}
 	}
-	return lost || lagging
+	c.RunUntil(time.Minute, func() bool { return c.connected(members) })
 }
 
-// unsettled are the members that neither lead nor follow, nor wait for a person for a right reason.
-func (c *Chaos) unsettled() []string {
-	var out []string
-	leader := c.Leader()
-	for _, m := range c.members {
-		switch {
-		case m == leader:
-		case m.alive && m.engine.State() == engine.Following && m.pg.Streaming():
-		case m.alive && m.engine.State() == engine.Stranded && c.rightlyStranded(m):
-		default:
-			text := "dead"
-			if m.alive {
-				text = m.State()
-			}
-			out = append(out, m.name+" "+text)
-		}
+func (c *Chaos) healMember(m *Member) {
+	m.line.noRequests, m.line.noAnswers = false, false
+	m.Isolate(false)
+	m.pg.Resume()
+	m.pg.BlindProbe(false)
+	switch {
+	case !m.alive && !m.guard.alive:
+		m.Exit = -1
+		m.Boot()
+	case !m.alive:
+		m.Exit = -1
+		m.Start()
+	case m.frozen:
+		m.Thaw()
 	}
-	return out
-}
-
-// rightlyStranded compares a member's reason to need a person with the truth.
-func (c *Chaos) rightlyStranded(m *Member) bool {
-	leader := c.Leader()
-	if leader == nil || m.pg.SystemID() == "" {
-		return false
-	}
-	return m.pg.Diverged(leader.pg)
 }
 
 // Story is the end of what happened, at most so many lines, and how things stand.

@@ -314,10 +314,10 @@ func (c *Chaos) switchover(*Member) {
 	c.Put(events.KeyFailover, string(b))
 }
 
-// connected tells that every agent works and reaches the store. A pause disarms the guards, so that its end is
+// connected tells that every agent of some members works and reaches the store. A pause disarms the guards, so that its end is
 // dangerous when a primary cannot learn of it; operators are told to end it only then.
-func (c *Chaos) connected() bool {
-	for _, m := range c.members {
+func (c *Chaos) connected(members []*Member) bool {
+	for _, m := range members {
 		if !m.alive || m.frozen || m.line.noRequests || m.line.noAnswers || !m.engine.Status().DCSReachable {
 			return false
 		}
@@ -326,7 +326,7 @@ func (c *Chaos) connected() bool {
 }
 
 func (c *Chaos) pause(*Member) {
-	if !c.connected() {
+	if !c.connected(c.members) {
 		return
 	}
 	pause := !c.operators.paused

@@ -14,6 +14,8 @@ type Verdict struct {
 	Events    uint64        `json:"events"`
 	Steps     int           `json:"steps"`
 	Failovers int           `json:"failovers"`
+	// Explained are members without a role at the end, and the true reasons that they gave.
+	Explained []string `json:"explained,omitempty"`
 	// Broken are the invariants that did not hold, with the time and what was seen; Invariant is the first one's name.
 	Broken    []string `json:"broken,omitempty"`
 	Invariant string   `json:"invariant,omitempty"`
@@ -28,7 +30,7 @@ func RunDay(set ChaosSettings) (*Chaos, Verdict) {
 
 func (c *Chaos) verdict(set ChaosSettings) Verdict {
 	v := Verdict{Store: c.store.Kind(), Seed: set.Seed, Hash: c.Hash(), Virtual: c.k.Since(), Events: c.k.Events(), Steps: c.Steps,
-		Failovers: c.Failovers, Broken: c.Broken}
+		Failovers: c.Failovers, Explained: c.Explained, Broken: c.Broken}
 	if len(c.Broken) > 0 {
 		v.Invariant = invariantOf(c.Broken[0])
 	}

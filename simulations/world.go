@@ -67,6 +67,8 @@ type World struct {
 	// OnInput, if set, is told what a member's engine took in and what it decided, before that is performed.
 	OnInput func(member string, in events.Input, d *events.Decision)
 
+	calm      bool           // nothing happens but faults that are counted
+	injected  int            // faults so far, where they are counted
 	wipedAt   events.Instant // when the store last lost what it had acknowledged
 	atOnce    int            // events of this instant
 	operators operators
