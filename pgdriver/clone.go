@@ -91,7 +91,7 @@ func (d *Driver) clone(ctx context.Context, from events.Upstream, progress func(
 	if err != nil {
 		return "", err
 	}
-	args := []string{"--pgdata=" + d.dataDir, "-X", "stream", "-P", "--no-password", "--dbname=" + conninfoText(t.conninfo(cfg.Replication))}
+	args := []string{"--pgdata=" + d.dataDir, "-X", "stream", "-P", "--no-password", "--dbname=" + conninfoText(append(t.conninfo(cfg.Replication), d.givesUp()...))}
 	slot, sourceID, err := d.prepareSource(ctx, t)
 	if err != nil {
 		return "", hinted("prepare the source", err, "check that %s runs and lets the replication user in from here (pg_hba.conf)", from.Name)

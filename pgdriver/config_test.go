@@ -103,6 +103,18 @@ func TestSlotName(t *testing.T) {
 	}
 }
 
+func TestCopiesGiveUpADeadHost(t *testing.T) {
+	for version, want := range map[int]string{
+		11: "connect_timeout=10 keepalives_idle=10 keepalives_interval=5 keepalives_count=4",
+		15: "connect_timeout=10 keepalives_idle=10 keepalives_interval=5 keepalives_count=4 tcp_user_timeout=30000",
+	} {
+		d := &Driver{version: version}
+		if got := conninfoText(d.givesUp()); got != want {
+			t.Errorf("version %d: %s, want %s", version, got, want)
+		}
+	}
+}
+
 func TestConninfoQuoting(t *testing.T) {
 	got := conninfoText([]kv{{"user", "a b"}, {"host", "h"}, {"application_name", `it's \`}, {"x", ""}})
 	if want := `user='a b' host=h application_name='it\'s \\' x=''`; got != want {

@@ -57,6 +57,16 @@ func (t target) conninfo(c Credentials) []kv {
 	return info
 }
 
+// givesUp are libpq's keywords by which a program that copies for hours notices within half a minute that the host of its source is dead. TCP
+// alone notices after a quarter of an hour when something was sent, and after two hours when not.
+func (d *Driver) givesUp() []kv {
+	info := []kv{{"connect_timeout", "10"}, {"keepalives_idle", "10"}, {"keepalives_interval", "5"}, {"keepalives_count", "4"}}
+	if d.version >= 12 {
+		info = append(info, kv{"tcp_user_timeout", "30000"})
+	}
+	return info
+}
+
 // conninfoText renders keywords and values as libpq reads them.
 func conninfoText(info []kv) string {
 	parts := make([]string, len(info))

@@ -191,7 +191,8 @@ func (d *Driver) rewind(ctx context.Context, t target, progress func(string)) (e
 	if database == "" {
 		database = cfg.Database
 	}
-	args := []string{"-D", d.dataDir, "-P", "--source-server=" + conninfoText(append(t.conninfo(cfg.Rewind), kv{"dbname", database}))}
+	source := append(append(t.conninfo(cfg.Rewind), kv{"dbname", database}), d.givesUp()...)
+	args := []string{"-D", d.dataDir, "-P", "--source-server=" + conninfoText(source)}
 	e := d.inForce()
 	if e.recovery["restore_command"] != "" && d.version >= 13 {
 		// pg_rewind reads restore_command from the file, where only a standby has it.

@@ -23,6 +23,7 @@ type Timing struct {
 	Lag            time.Duration // one way between two servers
 	Retry          time.Duration // wal_retrieve_retry_interval; pgdriver writes 500 ms, PostgreSQL's own default is 5 s
 	SenderTimeout  time.Duration // wal_sender_timeout and wal_receiver_timeout
+	KeepAlive      time.Duration // until a copy or a rewind notices that the host of its source is dead; see givesUp in pgdriver
 	Checkpoint     time.Duration // a checkpoint, also the one at shutdown
 	CheckpointEach time.Duration // checkpoint_timeout
 	Start          time.Duration // a start without recovery
@@ -43,6 +44,7 @@ type Timing struct {
 func DefaultTiming() Timing {
 	return Timing{
 		Fsync: time.Millisecond, Lag: time.Millisecond / 2, Retry: 500 * time.Millisecond, SenderTimeout: time.Minute,
+		KeepAlive:  30 * time.Second,
 		Checkpoint: 30 * time.Millisecond, CheckpointEach: 5 * time.Minute, Start: 150 * time.Millisecond,
 		Promote: 40 * time.Millisecond, Bootstrap: 2 * time.Second, Connect: 5 * time.Second, Rewind: 500 * time.Millisecond,
 		Orphans: 60 * time.Millisecond, StreamRate: 100e6, ReplayRate: 50e6, CopyRate: 100e6, WriteBytes: 256,

@@ -188,6 +188,22 @@ func TestStopEndsWhenTheHostOfASilentReplicaCrashes(t *testing.T) {
 	}
 }
 
+func TestCopyGivesUpADeadHost(t *testing.T) {
+	w := trio(t)
+	w.must(w.b, events.StopPostgres{Mode: events.StopFast})
+	o := w.perform(w.b, events.Clone{From: of(w.a), Discard: true}, time.Hour)
+	w.k.Run(time.Second)
+	w.a.CrashHost()
+	w.k.Run(20 * time.Second)
+	if o.Outcome != "" {
+		t.Fatalf("a copy knows of a crash elsewhere: %+v", o)
+	}
+	w.k.Run(15 * time.Second)
+	if o.Outcome != events.Failed || w.b.Observe().Data != events.DataPresent {
+		t.Fatalf("a copy of a dead host: %+v, %+v", o, w.b.Observe())
+	}
+}
+
 func TestInterruptedEffects(t *testing.T) {
 	w := trio(t)
 	// A clone whose source dies puts back what was there.

@@ -106,13 +106,25 @@ func (w *work) copyFrom(from *Server, do func()) {
 	w.after(w.takes(w.s.c.Timing.Checkpoint), func() { w.connected(from, do) })
 }
 
-// connected waits until packets flow again between here and a source.
-func (w *work) connected(from *Server, do func()) {
-	if w.look == nil {
+// connected waits until packets flow again between here and a source, or until TCP gives up.
+func (w *work) connected(from *Server, do func()) { w.connectedSince(w.s.now(), from, do) }
+
+// connectedSince is connected, when the last sign of life of the source's host came at some time.
+func (w *work) connectedSince(seen events.Instant, from *Server, do func()) {
+	const again = 100 * time.Millisecond
+	linked := w.s.c.linked(w.s, from)
+	switch {
+	case w.look == nil:
 		return // given up
+	case linked:
+		seen = w.s.now()
+	case w.s.now().Sub(seen) >= w.s.c.Timing.KeepAlive:
+		w.look = nil
+		w.failOn("could not receive data from the source: connection timed out", true)
+		return
 	}
-	if !w.s.c.linked(w.s, from) || from.hung || w.s.disk == DiskStalled || from.disk == DiskStalled {
-		w.after(100*time.Millisecond, func() { w.connected(from, do) })
+	if !linked || from.hung || w.s.disk == DiskStalled || from.disk == DiskStalled {
+		w.after(again, func() { w.connectedSince(seen, from, do) })
 		return
 	}
 	if w.s.disk != DiskWell {
