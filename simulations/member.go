@@ -28,7 +28,7 @@ type Member struct {
 	frozen   bool
 	isolated bool   // from other members
 	down     bool   // the host is
-	ended    uint64 // the effect on PostgreSQL that ended last, whether the agent has heard of that or not
+	ended    uint64 // the effect on the data directory that ended last, whether the agent has heard of that or not
 	run      int    // grows with each start of the agent: what was for an older one is dropped
 	inbox    []events.Fact
 	lookAt   events.Instant // of the last observation's delivery
