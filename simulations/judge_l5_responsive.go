@@ -20,7 +20,7 @@ type pace struct {
 }
 
 const (
-	busySteps   = 100 // steps in a second
+	busySteps   = 200 // steps in a second
 	busySeconds = 5
 )
 
