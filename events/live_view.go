@@ -15,16 +15,53 @@ type LiveView struct {
 
 // TakeSnapshot makes the view what ParseView gives for s. Of s it keeps the texts only.
 func (l *LiveView) TakeSnapshot(s DCSSnapshot) {
-	if !l.sameKeys(s.Keys) {
+	switch {
+	case l.sameKeys(s.Keys):
+		for i := range s.Keys {
+			l.take(&l.texts[i], &s.Keys[i])
+		}
+	case sorted(s.Keys):
+		l.merge(s.Keys)
+	default:
 		l.View, l.texts = ParseView(s), l.texts[:0]
 		for i := range s.Keys {
 			l.remember(s.Keys[i])
 		}
 		return
 	}
-	l.Revision, l.Term = s.Revision, s.Term
+	l.Term, l.Revision = s.Term, s.Revision
 	for i := range s.Keys {
-		l.take(&l.texts[i], &s.Keys[i])
+		l.Revision = max(l.Revision, s.Keys[i].Revision)
+	}
+}
+
+// sorted tells that the keys are in order, and each is there once.
+func sorted(keys []KeyValue) bool {
+	for i := 1; i < len(keys); i++ {
+		if keys[i-1].Key >= keys[i].Key {
+			return false
+		}
+	}
+	return true
+}
+
+// merge takes all keys that there are: those that came are read, those that went are deleted.
+func (l *LiveView) merge(keys []KeyValue) {
+	known := l.texts
+	l.texts = make([]KeyValue, 0, len(keys))
+	for len(known) > 0 || len(keys) > 0 {
+		switch {
+		case len(keys) == 0 || len(known) > 0 && known[0].Key < keys[0].Key:
+			l.View.Apply(DCSChange{KeyValue: KeyValue{Key: known[0].Key}, Deleted: true})
+			known = known[1:]
+		case len(known) == 0 || keys[0].Key < known[0].Key:
+			l.View.Apply(DCSChange{KeyValue: keys[0]})
+			l.texts, keys = append(l.texts, keys[0]), keys[1:]
+		default:
+			l.texts = append(l.texts, known[0])
+			l.take(&l.texts[len(l.texts)-1], &keys[0])
+			known, keys = known[1:], keys[1:]
+		}
 	}
 }
 

@@ -2,8 +2,8 @@ package events
 
 import "strconv"
 
-// Member records and the status are the texts that change most often. They are nearly always written in one plain form, compact
-// and without escapes, which is read here; encoding/json reads all others.
+// Member records and the status are the texts that change most often, and a history grows with each failover. They are nearly
+// always written in one plain form, compact and without escapes, which is read here; encoding/json reads all others.
 
 // plainForm is what is still to be read.
 type plainForm string
@@ -39,6 +39,46 @@ func readPlainStatus(text string) (r StatusRecord, ok bool) {
 		return false
 	})
 	return r, ok && p == ""
+}
+
+// readPlainHistory does the same for the history.
+func readPlainHistory(text string) (rows []HistoryRow, ok bool) {
+	p := plainForm(text)
+	if !p.skip('[') {
+		return nil, false
+	}
+	rows = []HistoryRow{}
+	for !p.skip(']') {
+		if len(rows) > 0 && !p.skip(',') {
+			return nil, false
+		}
+		r, ok := p.historyRow()
+		if !ok {
+			return nil, false
+		}
+		rows = append(rows, r)
+	}
+	return rows, p == ""
+}
+
+// historyRow reads a row of three, four or five elements.
+func (p *plainForm) historyRow() (r HistoryRow, ok bool) {
+	if !p.skip('[') {
+		return r, false
+	}
+	t, ok := p.number(32)
+	if !ok || !p.skip(',') {
+		return r, false
+	}
+	lsn, ok := p.number(64)
+	r.Timeline, r.LSN = Timeline(t), LSN(lsn)
+	for _, into := range []*string{&r.Reason, &r.Timestamp, &r.NewLeader} {
+		if !ok || !p.skip(',') {
+			break
+		}
+		*into, ok = p.text()
+	}
+	return r, ok && r.Reason != "" && p.skip(']')
 }
 
 // object reads an object of one field or more; field reads the value of a key.

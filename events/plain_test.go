@@ -10,6 +10,9 @@ const plainRecord = `{"conn_url":"postgres://n1:5432/postgres","api_url":"http:/
 	`"version":"4.1.4","proxy_url":"x","xlog_location":67108864,"receive_lsn":18446744073709551615,"replay_lsn":0,` +
 	`"replication_state":"streaming","timeline":4294967295}`
 
+const plainHistory = `[[1,25623960,"no recovery target specified"],[2,25624000,"x","2026-01-01T00:00:00.000000+00:00"],` +
+	`[4294967295,18446744073709551615,"x","2026-01-01T00:00:00.000000+00:00","n2"]]`
+
 const plainStatus = `{"optime":67108864,"slots":{"n1":67108864,"n2":18446744073709551615,"n3":0}}`
 
 // What is read as a plain record is what encoding/json reads, and what it refuses is never read as plain.
@@ -20,11 +23,14 @@ func TestPlainFormIsWhatJSONReads(t *testing.T) {
 	if _, ok := readPlainStatus(plainStatus); !ok {
 		t.Fatal("a leader at work does not write the plain form")
 	}
+	if _, ok := readPlainHistory(plainHistory); !ok {
+		t.Fatal("a new leader does not write the plain form")
+	}
 	r := rand.New(rand.NewPCG(1, 1))
 	pieces := []string{`"`, `\`, `,`, `{`, `}`, `:`, ` `, `0`, `00`, `9`, `.5`, `e1`, `-`, `null`, `true`, "\x00", "\x7f", "é", "\xff", `"state":5`,
-		`,"state":"x"`, `,"State":"x"`, `{"timeline":4294967296}`, `,"optime":7`, `,"n1":7`, `,"slots":{"a":1}`, `,"tags":{}`, `,"pause":true`, `,"other":1`, `{}`, `[]`, ``}
+		`,"state":"x"`, `,"State":"x"`, `{"timeline":4294967296}`, `,"optime":7`, `,"n1":7`, `,"slots":{"a":1}`, `,"tags":{}`, `,"pause":true`, `,"other":1`, `{}`, `[`, `]`, `[]`, `[[]]`, `,""`, `,[1,2,"r"]`, ``}
 	plain := 0
-	for _, whole := range []string{plainRecord, plainStatus} {
+	for _, whole := range []string{plainRecord, plainStatus, plainHistory} {
 		for range 200_000 {
 			text := whole
 			for range r.IntN(3) { // something is put in the place of something
@@ -39,6 +45,10 @@ func TestPlainFormIsWhatJSONReads(t *testing.T) {
 			if s, ok := readPlainStatus(text); ok {
 				plain++
 				sameAsJSON(t, text, s)
+			}
+			if h, ok := readPlainHistory(text); ok {
+				plain++
+				sameAsJSON(t, text, h)
 			}
 		}
 	}

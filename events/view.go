@@ -120,9 +120,12 @@ func (v *View) apply(c DCSChange) error {
 		if c.Deleted {
 			return nil
 		}
-		rows, err := decode[[]HistoryRow]([]byte(c.Value))
-		if err != nil {
-			return err
+		rows, ok := readPlainHistory(c.Value)
+		if !ok {
+			var err error
+			if rows, err = decode[[]HistoryRow]([]byte(c.Value)); err != nil {
+				return err
+			}
 		}
 		v.History, v.HasHistory = rows, true
 	case KeyFailover:
