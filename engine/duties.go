@@ -50,13 +50,22 @@ var dutyTable = []duty{
 	{ID: "CF-10", When: all(configUnapplied), Then: applyConfig, Why: "giving the configuration to PostgreSQL"},
 }
 
-// dutiesShare tells of each duty how many conditions it shares with the one before.
-var dutiesShare = func() []int {
-	n := make([]int, len(dutyTable))
-	for i := 1; i < len(n); i++ {
-		n[i] = shared(dutyTable[i-1].When, dutyTable[i].When)
+// dutyWhen is of each duty its conditions, and how many of them it shares with the one before.
+var dutyWhen = func() []struct {
+	when   []func(*state) bool
+	shared int
+} {
+	d := make([]struct {
+		when   []func(*state) bool
+		shared int
+	}, len(dutyTable))
+	for i := range d {
+		d[i].when = checks(dutyTable[i].When)
+		if i > 0 {
+			d[i].shared = shared(dutyTable[i-1].When, dutyTable[i].When)
+		}
 	}
-	return n
+	return d
 }()
 
 var (
@@ -236,14 +245,15 @@ func (e *Engine) duties() {
 		return
 	}
 	failed := -1
-	for i := range dutyTable {
-		if failed >= 0 && failed < dutiesShare[i] {
+	for i := range dutyWhen {
+		w := &dutyWhen[i]
+		if failed >= 0 && failed < w.shared {
 			continue // for the same reason as the duty before
 		}
-		d := &dutyTable[i]
-		if failed = fails(d.When, &e.s); failed >= 0 {
+		if failed = fails(w.when, &e.s); failed >= 0 {
 			continue
 		}
+		d := &dutyTable[i]
 		before := len(e.out.Effects)
 		why := d.Why
 		if strings.Contains(why, "{") {

@@ -11,7 +11,7 @@ import (
 type Engine struct {
 	s    state
 	life lifecycle
-	rows map[events.LifecycleState][]candidate
+	rows []candidate     // of the present state
 	out  events.Decision // being built by the present step
 	hash bool
 	held *row // the row that holds the present state
@@ -26,8 +26,9 @@ type Options struct {
 
 // New builds an engine in its initial state. Its first input must be events.Started.
 func New(o Options) *Engine {
-	e := &Engine{life: newLifecycle(), rows: byState(), hash: o.HashStates}
+	e := &Engine{life: newLifecycle(), hash: o.HashStates}
 	e.s.life = e.life.current()
+	e.rows = rowsOf[e.s.life]
 	e.s.settings = events.DefaultSettings()
 	return e
 }
@@ -82,13 +83,13 @@ func (e *Engine) settle() {
 // match finds the row that the present state takes. Every state ends in a row without conditions.
 func (e *Engine) match() *row {
 	failed := -1
-	rows := e.rows[e.s.life]
-	for i := range rows {
-		if failed >= 0 && failed < rows[i].shared {
+	for i := range e.rows {
+		c := &e.rows[i]
+		if failed >= 0 && failed < c.shared {
 			continue // for the same reason as the row before
 		}
-		if failed = fails(rows[i].When, &e.s); failed < 0 {
-			return rows[i].row
+		if failed = fails(c.when, &e.s); failed < 0 {
+			return c.row
 		}
 	}
 	panic("no row for state " + string(e.s.life)) // the table's tests exclude it
@@ -135,6 +136,7 @@ func (e *Engine) enter(to events.LifecycleState) {
 	}
 	old := s.life
 	s.life, s.lifeSince = to, s.now
+	e.rows = rowsOf[to]
 	switch to {
 	case Following, Leading, Stranded, Fenced, Cloning, Waiting:
 		s.comesBack = false
@@ -180,8 +182,9 @@ const recentMax = 64
 
 func (e *Engine) remember() {
 	s := &e.s
-	if len(s.recent) == recentMax {
-		s.recent = append(s.recent[:0:0], s.recent[1:]...)
+	if len(s.recent) == recentMax { // Status has a copy of its own
+		copy(s.recent, s.recent[1:])
+		s.recent = s.recent[:recentMax-1]
 	}
 	s.recent = append(s.recent, Decided{Seq: s.seq, Wall: s.wall, From: e.out.From, To: s.life, Rule: s.rule, Why: s.why})
 }

@@ -46,13 +46,22 @@ func all(p ...predicate) []predicate { return p }
 var always []predicate
 
 // fails tells which of the conditions is the first that does not hold, -1 if all hold.
-func fails(when []predicate, s *state) int {
+func fails(when []func(*state) bool, s *state) int {
 	for i := range when {
-		if !when[i].ok(s) {
+		if !when[i](s) {
 			return i
 		}
 	}
 	return -1
+}
+
+// checks are predicates without their names.
+func checks(when []predicate) []func(*state) bool {
+	all := make([]func(*state) bool, len(when))
+	for i := range when {
+		all[i] = when[i].ok
+	}
+	return all
 }
 
 // shared counts the conditions with which two rows begin alike: where one of those fails for the former row, it fails for
@@ -81,15 +90,19 @@ func concat(chapters ...[]row) []row {
 // candidate is a row in its place among those of its state.
 type candidate struct {
 	*row
+	when   []func(*state) bool
 	shared int // with the candidate before
 }
+
+// rowsOf are the rows of each state.
+var rowsOf = byState()
 
 // byState indexes the table.
 func byState() map[events.LifecycleState][]candidate {
 	m := map[events.LifecycleState][]candidate{}
 	for i := range table {
 		r, here := &table[i], m[table[i].In]
-		c := candidate{row: r}
+		c := candidate{row: r, when: checks(r.When)}
 		if n := len(here); n > 0 {
 			c.shared = shared(here[n-1].When, r.When)
 		}

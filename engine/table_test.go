@@ -57,7 +57,7 @@ func TestEveryStateTakesEveryInputClass(t *testing.T) {
 			e := New(Options{HashStates: true})
 			e.Step(events.Input{Seq: 1, At: 1e9, Fact: started()})
 			e.life.machine.SetState(string(states[i].State))
-			e.s.life = states[i].State
+			e.s.life, e.rows = states[i].State, rowsOf[states[i].State]
 			d := e.Step(events.Input{Seq: 2, At: 2e9, Fact: f})
 			if d.Rule == "" || e.s.why == "" || d.WakeAt <= 2e9 {
 				t.Errorf("%s on %s: rule %q, why %q, wake %d", states[i].State, f.FactKind(), d.Rule, e.s.why, d.WakeAt)
