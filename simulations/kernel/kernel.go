@@ -11,16 +11,22 @@ import (
 type Kernel struct {
 	now    events.Instant
 	seq    uint64
-	agenda []*entry
+	agenda []slot
 	free   []*entry // entries that were used up
 	events uint64
 	tape   *Tape
 }
 
-// entry is something that will happen. Those of one instant happen in the order of their planning.
+// slot is a place in the agenda. When an entry is due stands in its slot, so that ordering them looks at nothing else. Those of one instant
+// happen in the order of their planning.
+type slot struct {
+	at  events.Instant
+	seq uint64
+	e   *entry
+}
+
+// entry is something that will happen.
 type entry struct {
-	at    events.Instant
-	seq   uint64
 	do    func()
 	timer *Timer // that owns the entry, nil for After's
 	place int    // in the agenda, -1 when not in it
@@ -58,10 +64,8 @@ func (k *Kernel) After(d time.Duration, do func()) {
 
 func (k *Kernel) plan(e *entry, at events.Instant) {
 	k.seq++
-	e.at, e.seq = at, k.seq
-	e.place = len(k.agenda)
-	k.agenda = append(k.agenda, e)
-	k.up(e.place)
+	k.agenda = append(k.agenda, slot{at, k.seq, e})
+	k.up(len(k.agenda) - 1)
 }
 
 // Timer is something that happens again and again at instants that are set one at a time. Setting one costs no allocation.
@@ -86,9 +90,14 @@ func (t *Timer) Set(at events.Instant) {
 		return
 	}
 	k.seq++
-	t.e.at, t.e.seq = at, k.seq
-	if !k.up(t.e.place) {
-		k.down(t.e.place)
+	place := t.e.place
+	x := &k.agenda[place]
+	later := at >= x.at // it is the newest of its instant
+	x.at, x.seq = at, k.seq
+	if later {
+		k.down(place)
+	} else {
+		k.up(place)
 	}
 }
 
@@ -104,7 +113,7 @@ func (t *Timer) At() events.Instant {
 	if t.e.place < 0 {
 		return 0
 	}
-	return t.e.at
+	return t.k.agenda[t.e.place].at
 }
 
 // Due is when the next thing is planned for, zero when nothing is.
@@ -122,9 +131,9 @@ func (k *Kernel) Next(end events.Instant) bool {
 		k.now = max(k.now, end)
 		return false
 	}
-	e := k.agenda[0]
+	e := k.agenda[0].e
+	k.now = k.agenda[0].at
 	k.remove(0)
-	k.now = e.at
 	k.events++
 	do := e.do
 	if e.timer == nil {
@@ -154,61 +163,62 @@ func (k *Kernel) RunUntil(d time.Duration, ok func() bool) bool {
 // The agenda is a heap in which each entry has four children: it is shallow, and children lie together.
 const children = 4
 
-func (e *entry) before(o *entry) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
+func (x *slot) before(y *slot) bool { return x.at < y.at || x.at == y.at && x.seq < y.seq }
 
-func (k *Kernel) put(e *entry, place int) {
-	k.agenda[place] = e
-	e.place = place
+func (k *Kernel) put(x slot, place int) {
+	k.agenda[place] = x
+	x.e.place = place
 }
 
 // up moves an entry towards the root as far as it belongs, and tells whether it moved.
 func (k *Kernel) up(place int) bool {
-	e, from := k.agenda[place], place
+	x, from := k.agenda[place], place
 	for place > 0 {
 		parent := (place - 1) / children
-		if !e.before(k.agenda[parent]) {
+		if !x.before(&k.agenda[parent]) {
 			break
 		}
 		k.put(k.agenda[parent], place)
 		place = parent
 	}
-	k.put(e, place)
+	k.put(x, place)
 	return place != from
 }
 
 func (k *Kernel) down(place int) {
-	e := k.agenda[place]
+	a := k.agenda
+	x := a[place]
 	for {
 		first := place*children + 1
-		if first >= len(k.agenda) {
+		if first >= len(a) {
 			break
 		}
 		least := first
-		for c := first + 1; c < min(first+children, len(k.agenda)); c++ {
-			if k.agenda[c].before(k.agenda[least]) {
+		for c := first + 1; c < min(first+children, len(a)); c++ {
+			if a[c].before(&a[least]) {
 				least = c
 			}
 		}
-		if !k.agenda[least].before(e) {
+		if !a[least].before(&x) {
 			break
 		}
-		k.put(k.agenda[least], place)
+		k.put(a[least], place)
 		place = least
 	}
-	k.put(e, place)
+	k.put(x, place)
 }
 
 func (k *Kernel) remove(place int) {
-	e, last := k.agenda[place], len(k.agenda)-1
+	last := len(k.agenda) - 1
+	k.agenda[place].e.place = -1
 	moved := k.agenda[last]
-	k.agenda[last] = nil
+	k.agenda[last].e = nil
 	k.agenda = k.agenda[:last]
-	e.place = -1
 	if place == last {
 		return
 	}
 	k.put(moved, place)
-	if !k.up(place) {
+	if place == 0 || !k.up(place) {
 		k.down(place)
 	}
 }
