@@ -9,17 +9,9 @@ type singleWriter struct {
 }
 
 func (j *singleWriter) event() {
-	var first *Member
-	for _, m := range j.w.members {
-		switch {
-		case !m.pg.Accepts():
-		case first == nil:
-			first = m
-		case !j.told:
-			j.told = true
-			j.breaks("%s and %s accept writes at once", first.name, m.name)
-			return
-		}
+	if w := j.w.writers; len(w) > 1 && !j.told {
+		j.told = true
+		j.breaks("%s and %s accept writes at once", w[0].name, w[1].name)
 	}
 }
 

@@ -20,7 +20,10 @@ type ackedWrites struct {
 }
 
 func (j *ackedWrites) event() {
-	m := j.w.accepting()
+	var m *Member
+	if len(j.w.writers) > 0 {
+		m = j.w.writers[0]
+	}
 	if m != j.now {
 		if j.now = m; m != nil {
 			j.opened(m)

@@ -35,6 +35,8 @@ type Member struct {
 	wake     *kernel.Timer
 	looks    *kernel.Timer
 	seq      uint64
+	in       events.Input    // of the last step, and
+	d        events.Decision // what was decided: kept here, so that no step allocates them
 	// Exit is the code with which the agent ended, -1 while it has not.
 	Exit int
 	// Tags of the member, set before Start.
@@ -154,17 +156,18 @@ func (m *Member) post(f events.Fact) {
 	if mutant != nil && mutant.fact != nil {
 		f = mutant.fact(m, f)
 	}
-	in := events.Input{Seq: m.seq, At: now, Wall: epochWall.Add(time.Duration(now)).UnixNano(), Fact: f}
-	d := m.engine.Step(in)
+	m.in = events.Input{Seq: m.seq, At: now, Wall: epochNanos + int64(now), Fact: f}
+	m.d = m.engine.Step(m.in)
 	if mutant != nil && mutant.decide != nil {
-		mutant.decide(m, &d)
+		mutant.decide(m, &m.d)
 	}
-	m.w.note(m, in, &d)
-	for _, e := range d.Effects {
+	m.w.note(m, &m.in, &m.d)
+	wake := max(m.d.WakeAt, now.Add(time.Millisecond)) // what is performed may post again
+	for _, e := range m.d.Effects {
 		m.perform(e)
 	}
 	if m.alive {
-		m.wake.Set(max(d.WakeAt, now.Add(time.Millisecond)))
+		m.wake.Set(wake)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 // epochWall is the wall clock's reading when virtual time is zero.
 var epochWall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
+var epochNanos = epochWall.UnixNano()
+
 // Settings of a world.
 type Settings struct {
 	Seed uint64
@@ -73,6 +75,7 @@ type World struct {
 	atOnce    int            // events of this instant
 	operators operators
 	judges    []judge
+	writers   []*Member // whose PostgreSQL accepts writes now: what judges ask after every event
 	onStep    func(*Member, *events.Decision) // watches every decision before it is performed
 }
 
@@ -155,10 +158,20 @@ func (w *World) next(end events.Instant) bool {
 	} else if w.atOnce > mostAtOnce {
 		w.breaks("T1: time stands still: events bring forth events at one instant")
 	}
+	w.findWriters()
 	for _, j := range w.judges {
 		j.event()
 	}
 	return true
+}
+
+func (w *World) findWriters() {
+	w.writers = w.writers[:0]
+	for _, m := range w.members {
+		if m.pg.Accepts() {
+			w.writers = append(w.writers, m)
+		}
+	}
 }
 
 func (w *World) breaks(text string) {
@@ -172,7 +185,7 @@ func (w *World) clock() string { return clock(w.Now()) }
 func clock(at events.Instant) string { return fmt.Sprintf("%9.3f", at.Sub(kernel.Begin).Seconds()) }
 
 // note folds a decision into the run's hash and its trace.
-func (w *World) note(m *Member, in events.Input, d *events.Decision) {
+func (w *World) note(m *Member, in *events.Input, d *events.Decision) {
 	w.Steps++
 	for _, f := range d.Fired {
 		w.Fired[f.Rule]++
@@ -182,10 +195,10 @@ func (w *World) note(m *Member, in events.Input, d *events.Decision) {
 		w.hash.decision(d)
 	}
 	if w.OnInput != nil {
-		w.OnInput(m.name, in, d)
+		w.OnInput(m.name, *in, d)
 	}
 	for _, j := range w.judges {
-		j.step(m, &in, d)
+		j.step(m, in, d)
 	}
 	if w.onStep != nil {
 		w.onStep(m, d)
