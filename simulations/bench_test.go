@@ -6,15 +6,29 @@ import (
 	"time"
 )
 
-// BenchmarkHour is how much a machine can simulate: three members on each store, a commit a second, all judges, small faults of the size
-// that chaos draws. Its metrics are hours of a cluster for each second of the processor, and what happened in them.
+// The floor of what the simulator must do stands in docs/SIMULATIONS.md, and BenchmarkFaultyHour is its measure.
+
+// BenchmarkFaultyHour is an hour of a soak, under faults: three members on each store, a commit a second, all judges, SmallFaults all the time, and
+// one of chaos's faults every SoakEvery, with as many again at tender moments; then everything is healed, and the cluster has to become healthy.
+func BenchmarkFaultyHour(b *testing.B) {
+	for _, store := range StoreKinds() {
+		b.Run(store, func(b *testing.B) {
+			measure(b, func(seed uint64) *World {
+				c, _ := RunDay(ChaosSettings{Seed: seed, Store: store, For: time.Hour, Every: SoakEvery, Members: 3})
+				return c.World
+			})
+		})
+	}
+}
+
+// BenchmarkHour is how much a machine can simulate: three members on each store, a commit a second, all judges, small faults
+// only. Its metrics are hours of a cluster for each second of the processor, and what happened in them.
 func BenchmarkHour(b *testing.B) {
 	for _, store := range StoreKinds() {
 		b.Run(store, func(b *testing.B) {
 			measure(b, func(seed uint64) *World {
 				w := New(Settings{Seed: seed, Store: store, Members: 3, Config: config})
-				w.Faults = Faults{LostRequest: 3, LostAnswer: 3, LateRequest: 3, LateAnswer: 3, Refused: 15, SlowPeer: 9, FailedEffect: 6,
-					SlowEffect: 12, LateLook: 9}
+				w.Faults = SmallFaults
 				for _, m := range w.members {
 					m.Start()
 				}
@@ -39,6 +53,7 @@ func BenchmarkBadHour(b *testing.B) {
 
 func measure(b *testing.B, run func(seed uint64) *World) {
 	b.ReportAllocs()
+	CollectLess()
 	var events, failovers uint64
 	var virtual time.Duration
 	began := processorTime(b)

@@ -21,6 +21,7 @@ type Chaos struct {
 
 	quiet    bool           // no faults for a moment
 	until    events.Instant // of the faults
+	every    time.Duration  // between two of them, zero: a bad day's
 	leftover int            // faults that may still be planned for tender moments
 	mayWipe  bool
 	wiped    bool // what the store had acknowledged was lost
@@ -37,6 +38,10 @@ type ChaosSettings struct {
 	Tape  *kernel.Tape // instead of Seed, when it is not nil
 	Store string       // the kind of store
 	For   time.Duration
+	// Members is how many there are; zero: drawn.
+	Members int
+	// Every is the mean time between two drawn faults, and there are no more tender ones than drawn ones. Zero is a bad day: one every few seconds.
+	Every time.Duration
 	// Wipes lets a store lose what it had acknowledged, where that is a trouble of its kind. What must hold then is judged in part only.
 	Wipes bool
 	// Mutant makes all agents wrong, to see whether that is noticed.
@@ -46,8 +51,11 @@ type ChaosSettings struct {
 // NewChaos draws a cluster, whose faults last for some time.
 func NewChaos(set ChaosSettings) *Chaos {
 	w := New(Settings{Seed: set.Seed, Tape: set.Tape, Store: set.Store, Mutant: set.Mutant})
-	c := &Chaos{World: w, doc: map[string]any{}, mayWipe: set.Wipes}
+	c := &Chaos{World: w, doc: map[string]any{}, every: set.Every, mayWipe: set.Wipes}
 	members := 2 + c.pick("members", 3)
+	if set.Members != 0 {
+		members = set.Members
+	}
 	if c.pick("guard preferred", 4) == 3 {
 		w.set.Guard = "preferred"
 	}
@@ -64,6 +72,9 @@ func NewChaos(set ChaosSettings) *Chaos {
 		w.members = append(w.members, m)
 	}
 	c.leftover = 10 + c.pick("faults at tender moments", 40)
+	if c.every != 0 {
+		c.leftover = min(c.leftover, int(set.For/c.every))
+	}
 	c.until = w.Now().Add(set.For)
 	c.onStep = c.tender
 	return c
@@ -89,6 +100,10 @@ func (c *Chaos) drawTiming() {
 	c.longest = max(c.longest, c.ttl)
 	c.loopWait = time.Duration(1+c.pick("loop_wait", 10)) * time.Second
 	c.retry = time.Duration(1+c.pick("retry_timeout", 10)) * time.Second
+	if c.every != 0 && c.pick("another timing than the default", 4) < 3 {
+		d := events.DefaultSettings()
+		c.ttl, c.loopWait, c.retry = d.TTL, d.LoopWait, d.RetryTimeout
+	}
 	c.doc["ttl"], c.doc["loop_wait"], c.doc["retry_timeout"] = int(c.ttl.Seconds()), int(c.loopWait.Seconds()), int(c.retry.Seconds())
 }
 
@@ -135,6 +150,10 @@ func (c *Chaos) Run() []string {
 }
 
 func (c *Chaos) drawFaults() {
+	if c.every != 0 {
+		c.Faults = SmallFaults
+		return
+	}
 	rare := func() int { return []int{0, 0, 3, 20}[c.pick("how often", 4)] }
 	c.Faults = Faults{
 		LostRequest: rare(), LostAnswer: rare(), LateRequest: rare(), LateAnswer: rare(), Refused: rare() * 5,

@@ -11,11 +11,7 @@ import (
 
 // plan sets the next fault, again and again until the time is over.
 func (c *Chaos) plan() {
-	pause := c.time("pause between faults", 8*time.Second)
-	if c.pick("a fault soon after", 3) == 2 {
-		pause = c.time("pause between faults", 300*time.Millisecond)
-	}
-	c.after(pause, func() {
+	c.after(c.pauseBetween(), func() {
 		if c.Now() < c.until {
 			c.fault(c.anyone())
 			c.plan()

@@ -75,7 +75,7 @@ type World struct {
 	atOnce    int            // events of this instant
 	operators operators
 	judges    []judge
-	writers   []*Member // whose PostgreSQL accepts writes now: what judges ask after every event
+	writers   []*Member                       // whose PostgreSQL accepts writes now: what judges ask after every event
 	onStep    func(*Member, *events.Decision) // watches every decision before it is performed
 }
 

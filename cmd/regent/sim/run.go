@@ -49,6 +49,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	simulations.CollectLess()
 	if o.Tape != "" {
 		return o.replay()
 	}
