@@ -33,6 +33,7 @@ var arrows = []arrow{
 	{pkg: "simulations/live/...", ours: []string{"..."}},
 	{pkg: "simulations/kernel", ours: []string{"events"}},
 	{pkg: "simulations/postgres", ours: []string{"events", "simulations/kernel"}},
+	{pkg: "simulations/replay/...", ours: []string{"engine", "engine/runner", "events", "events/log", "simulations", "simulations/kernel"}},
 	{pkg: "simulations/scenario/...", ours: []string{"engine", "events"}},
 	{pkg: "simulations/stores/conform", ours: []string{"backends", "backends/backendtest", "events", "simulations/kernel", "simulations/stores"}},
 	{pkg: "simulations/stores/...", ours: []string{"backends", "events", "simulations/kernel"}},
