@@ -19,7 +19,7 @@ func newSimCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimRunCommand())
+	cmd.AddCommand(newSimRunCommand(), newSimReplayCommand())
 	return cmd
 }
 
