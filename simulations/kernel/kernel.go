@@ -9,6 +9,7 @@ import (
 // Kernel is virtual time: an agenda of what is to happen, in order. Its zero value is not ready; New makes one. It belongs to one
 // goroutine.
 type Kernel struct {
+	begin  events.Instant
 	now    events.Instant
 	seq    uint64
 	agenda []slot
@@ -36,13 +37,16 @@ type entry struct {
 const Begin = events.Instant(time.Hour)
 
 // New makes a kernel whose choices come from a tape.
-func New(t *Tape) *Kernel { return &Kernel{now: Begin, tape: t} }
+func New(t *Tape) *Kernel { return NewAt(t, Begin) }
+
+// NewAt makes a kernel for a run that begins at an instant of its own: the continuation of something that was recorded.
+func NewAt(t *Tape, begin events.Instant) *Kernel { return &Kernel{begin: begin, now: begin, tape: t} }
 
 // Now is true time.
 func (k *Kernel) Now() events.Instant { return k.now }
 
 // Since is the time since the run began.
-func (k *Kernel) Since() time.Duration { return k.now.Sub(Begin) }
+func (k *Kernel) Since() time.Duration { return k.now.Sub(k.begin) }
 
 // Events is how many things have happened.
 func (k *Kernel) Events() uint64 { return k.events }

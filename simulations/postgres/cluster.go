@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"net/url"
 	"strings"
 	"time"
 
@@ -141,7 +142,31 @@ func (c *Cluster) of(u events.Upstream) *Server {
 	if host == "" {
 		return nil
 	}
-	return c.Server(host)
+	if s := c.Server(host); s != nil {
+		return s
+	}
+	return c.at(u.ConnURL)
+}
+
+// at finds the server whose address a connection URL names, host and port: servers that were found elsewhere have addresses of
+// their own.
+func (c *Cluster) at(connURL string) *Server {
+	address := addressOf(connURL)
+	for _, s := range c.servers {
+		if address != "" && s.address == address {
+			return s
+		}
+	}
+	return nil
+}
+
+// addressOf is the host and port of a connection URL, empty when there is none.
+func addressOf(connURL string) string {
+	u, err := url.Parse(connURL)
+	if err != nil || u.Port() == "" {
+		return ""
+	}
+	return u.Host
 }
 
 // slotName is what pgdriver calls a member's slot.

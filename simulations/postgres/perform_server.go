@@ -328,8 +328,17 @@ var restartParameters = map[string]string{
 // restartNames are those names in order.
 var restartNames = slices.Sorted(maps.Keys(restartParameters))
 
-// applyConfig takes from the dynamic configuration what matters here.
+// applyConfig is Driver.ApplyConfig.
 func (w *work) applyConfig(document json.RawMessage) {
+	if err := w.s.configure(document); err != nil {
+		w.fail(err.Error())
+		return
+	}
+	w.ok(events.Result{})
+}
+
+// configure takes from the dynamic configuration what matters here.
+func (s *Server) configure(document json.RawMessage) error {
 	var doc struct {
 		PostgreSQL struct {
 			UseSlots   any            `json:"use_slots"`
@@ -337,10 +346,8 @@ func (w *work) applyConfig(document json.RawMessage) {
 		} `json:"postgresql"`
 	}
 	if err := json.Unmarshal(document, &doc); err != nil {
-		w.fail("dynamic configuration: " + err.Error())
-		return
+		return fmt.Errorf("dynamic configuration: %w", err)
 	}
-	s := w.s
 	on, ok := events.ParseBool(doc.PostgreSQL.UseSlots)
 	s.useSlots = on || !ok
 	s.walKeep = s.c.Timing.KeepWAL
@@ -364,9 +371,8 @@ func (w *work) applyConfig(document json.RawMessage) {
 		s.inForce = wanted
 	}
 	if err := s.SetSync(names); err != nil {
-		w.ok(events.Result{}) // the parameter is left out, with a warning
-		return
+		return nil // the parameter is left out, with a warning
 	}
 	s.c.Changed()
-	w.ok(events.Result{})
+	return nil
 }
