@@ -30,6 +30,8 @@ type Chaos struct {
 	longest  time.Duration // ttl that was in force: a lease of its time may stand yet
 	// Explained are the reasons for which no leader, or a member's rest, is right: what is true, and the rule that says so.
 	Explained []string
+	resumed   bool     // it began in the middle of what was recorded
+	leftOut   []string // what of that could not be represented
 }
 
 // ChaosSettings say which bad day.
@@ -46,10 +48,17 @@ type ChaosSettings struct {
 	Wipes bool
 	// Mutant makes all agents wrong, to see whether that is noticed.
 	Mutant *Mutant
+	// From is where the day begins, instead of with a drawn cluster, when it is not nil.
+	From *Moment
+	// OnInput is the world's.
+	OnInput func(member string, in events.Input, d *events.Decision)
 }
 
 // NewChaos draws a cluster, whose faults last for some time.
 func NewChaos(set ChaosSettings) *Chaos {
+	if set.From != nil {
+		return resumeChaos(set)
+	}
 	w := New(Settings{Seed: set.Seed, Tape: set.Tape, Store: set.Store, Mutant: set.Mutant})
 	c := &Chaos{World: w, doc: map[string]any{}, every: set.Every, mayWipe: set.Wipes}
 	members := 2 + c.pick("members", 3)
@@ -76,9 +85,12 @@ func NewChaos(set ChaosSettings) *Chaos {
 		c.leftover = min(c.leftover, int(set.For/c.every))
 	}
 	c.until = w.Now().Add(set.For)
-	c.onStep = c.tender
+	c.onStep, w.OnInput = c.tender, set.OnInput
 	return c
 }
+
+// LeftOut is what of a recording this day could not begin with.
+func (c *Chaos) LeftOut() []string { return c.leftOut }
 
 // pick draws one of n from the choices of the schedule; time draws one below d.
 func (c *Chaos) pick(label string, n int) int { return c.schedule.Pick(label, n) }
@@ -121,10 +133,12 @@ func (c *Chaos) say(format string, args ...any) {
 
 // Run lets everything happen and tells what is wrong, empty if nothing.
 func (c *Chaos) Run() []string {
-	for _, m := range c.members {
-		c.after(c.time("start", 2*time.Second), m.Start)
+	if !c.resumed {
+		for _, m := range c.members {
+			c.after(c.time("start", 2*time.Second), m.Start)
+		}
 	}
-	if c.pick("bad from the beginning", 5) < 4 {
+	if !c.resumed && c.pick("bad from the beginning", 5) < 4 {
 		tender := c.leftover
 		c.leftover = 0
 		if !c.RunUntil(2*time.Minute, c.Healthy) {

@@ -41,7 +41,8 @@ type Member struct {
 	Exit int
 	// Tags of the member, set before Start.
 	Tags    events.Tags
-	pending map[uint64]func() // effects under way, and how those on PostgreSQL are given up
+	config  *events.MemberConfig // instead of the world's own, when it is not nil
+	pending map[uint64]func()    // effects under way, and how those on PostgreSQL are given up
 }
 
 func newMember(w *World, name string) *Member {
@@ -72,11 +73,7 @@ func (m *Member) Start() {
 	m.alive, m.frozen, m.inbox, m.pending, m.seq, m.force = true, false, nil, map[uint64]func(){}, 0, runner.Force{}
 	run := m.run
 	m.session = m.w.store.Open(m.name, m.line)
-	m.post(events.Started{Version: "sim", Member: events.MemberConfig{
-		Name: m.name, Scope: "sim", APIURL: "http://" + m.name + ":8008/patroni", ConnURL: "postgres://" + m.name + ":5432/postgres",
-		CanBootstrap: true, Bootstrap: json.RawMessage(m.w.set.Config), GuardPolicy: m.w.set.Guard, Tags: m.Tags,
-		MinTTL: m.w.store.Limits().MinTTL, WholeSecondTTL: m.w.store.Limits().WholeSecondTTL,
-	}})
+	m.post(events.Started{Version: "sim", Member: m.local()})
 	m.post(m.guard.tick())
 	m.guard.agentStarted()
 	m.observe()
@@ -85,6 +82,17 @@ func (m *Member) Start() {
 			m.post(f)
 		}
 	})
+}
+
+// local is the configuration of the member's agent.
+func (m *Member) local() events.MemberConfig {
+	c := events.MemberConfig{Name: m.name, Scope: "sim", APIURL: "http://" + m.name + ":8008/patroni", ConnURL: "postgres://" + m.name + ":5432/postgres",
+		CanBootstrap: true, Bootstrap: json.RawMessage(m.w.set.Config), GuardPolicy: m.w.set.Guard}
+	if m.config != nil {
+		c = *m.config
+	}
+	c.Tags, c.MinTTL, c.WholeSecondTTL = m.Tags, m.w.store.Limits().MinTTL, m.w.store.Limits().WholeSecondTTL
+	return c
 }
 
 // Kill ends the agent at once; PostgreSQL and the guard go on.
@@ -156,7 +164,7 @@ func (m *Member) post(f events.Fact) {
 	if mutant != nil && mutant.fact != nil {
 		f = mutant.fact(m, f)
 	}
-	m.in = events.Input{Seq: m.seq, At: now, Wall: epochNanos + int64(now), Fact: f}
+	m.in = events.Input{Seq: m.seq, At: now, Wall: m.w.wall(), Fact: f}
 	m.d = m.engine.Step(m.in)
 	if mutant != nil && mutant.decide != nil {
 		mutant.decide(m, &m.d)

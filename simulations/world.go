@@ -15,7 +15,6 @@ import (
 // epochWall is the wall clock's reading when virtual time is zero.
 var epochWall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-var epochNanos = epochWall.UnixNano()
 
 // Settings of a world.
 type Settings struct {
@@ -37,6 +36,9 @@ type Settings struct {
 	// NoArchive leaves out the archive of WAL. Without one two members that are promoted apart may choose the same number for their
 	// timelines, and if they left the old one at the same position nothing but the WAL itself tells them apart.
 	NoArchive bool
+	// Begin is when the world begins, kernel.Begin if zero, and Wall what wall clocks show then.
+	Begin events.Instant
+	Wall  time.Time
 }
 
 // World is everything there is. Its methods may be called between calls of Run, by one goroutine.
@@ -93,7 +95,10 @@ func New(set Settings) *World {
 	if set.Tape == nil {
 		set.Tape = kernel.Seeded(set.Seed)
 	}
-	w := &World{k: kernel.New(set.Tape), set: set, Fired: map[events.RuleID]int{}, hash: digestBegin}
+	if set.Begin == 0 {
+		set.Begin, set.Wall = kernel.Begin, epochWall.Add(time.Duration(kernel.Begin))
+	}
+	w := &World{k: kernel.NewAt(set.Tape, set.Begin), set: set, Fired: map[events.RuleID]int{}, hash: digestBegin}
 	w.hosts, w.schedule = w.k.Domain("hosts"), w.k.Domain("schedule")
 	w.net = newNetwork(w)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
@@ -118,6 +123,9 @@ func (w *World) exited(server string, f events.PostgresExited) { w.Member(server
 
 // Now is true time.
 func (w *World) Now() events.Instant { return w.k.Now() }
+
+// wall is what wall clocks show.
+func (w *World) wall() int64 { return w.set.Wall.Add(w.Now().Sub(w.set.Begin)).UnixNano() }
 
 // after plans something d later.
 func (w *World) after(d time.Duration, do func()) { w.k.After(d, do) }

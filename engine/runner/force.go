@@ -38,6 +38,9 @@ func (f *Force) Resign(epoch uint64) {
 	}
 }
 
+// Epoch is that of the lease in force, as far as is known without a clock.
+func (f *Force) Epoch() (epoch uint64, held bool) { return f.epoch, f.epoch != 0 }
+
 // Stale says why an effect that makes a primary must not be performed now, nil if it may.
 func (f *Force) Stale(e events.Effect, now events.Instant) error {
 	switch {

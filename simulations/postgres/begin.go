@@ -23,6 +23,9 @@ type Standing struct {
 	Config json.RawMessage
 }
 
+// pidMax is larger than every PID that a kernel gives.
+const pidMax = 1 << 22
+
 // stand is a standing with the position that follows from it.
 type stand struct {
 	Standing
@@ -49,8 +52,8 @@ func (c *Cluster) Begin(all []Standing, history []events.TimelineSwitch) (leftOu
 		}
 	}
 	c.plant(stands, history)
+	c.pids = pidMax // an agent takes a postmaster with the PID of one that died for that one
 	for _, d := range stands {
-		c.pids = max(c.pids, d.Seen.PID)
 		d.s.wake(d, tell)
 	}
 	c.Changed()

@@ -33,7 +33,8 @@ type Tracker struct {
 	margins  []Margin
 	lines    []Line
 	now      events.Instant
-	restored bool // the store was restored to an older state: its revisions mean nothing against those before
+	free     events.Instant // from when on the steps are those of a world
+	restored bool           // the store was restored to an older state: its revisions mean nothing against those before
 	holders  map[uint64]holder
 }
 

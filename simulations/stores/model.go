@@ -121,3 +121,39 @@ type Truth struct {
 	// Ends is the first instant at which the store could let another member have the lease, unless it is prolonged. Zero: never by itself.
 	Ends events.Instant
 }
+
+// Beginning is what a store holds when a world begins in the middle of something.
+type Beginning struct {
+	// Contents are its keys, sorted, with their revisions; all later revisions are larger than its own.
+	Contents events.DCSSnapshot
+	// Leases are the keys that end by themselves unless they are prolonged: the leader key, and members' records.
+	Leases []Lease
+}
+
+// Lease is a key of a beginning that ends by itself.
+type Lease struct {
+	Key string
+	// Holder is the member whose first session goes on with it, empty for none: a key that was handed over and is not claimed yet.
+	Holder string
+	// Epoch is the leader key's, zero for other keys.
+	Epoch uint64
+	TTL   time.Duration
+	// Ends is when the store could let it go at the earliest.
+	Ends events.Instant
+}
+
+// Of finds the lease of a key, nil if that has none.
+func (b *Beginning) Of(key string) *Lease {
+	for i := range b.Leases {
+		if b.Leases[i].Key == key {
+			return &b.Leases[i]
+		}
+	}
+	return nil
+}
+
+// Beginner is a model that can begin in the middle: with keys and leases, before any session is opened.
+type Beginner interface {
+	Model
+	Begin(b Beginning)
+}

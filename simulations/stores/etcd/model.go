@@ -29,6 +29,7 @@ type Model struct {
 	servers    []*server
 	group      []int // by server: who shares a number can talk to each other
 	clients    []*session
+	begun      map[string]*begun // what sessions go on with, by member
 
 	term    uint64
 	leader  int  // by the newest term, -1 for none
@@ -278,5 +279,7 @@ func (m *Model) Edit(key, value string, remove bool) {
 
 // Open begins a session of a member.
 func (m *Model) Open(member string, line stores.Line) stores.Session {
-	return newSession(m, member, line)
+	c := newSession(m, member, line)
+	c.goOn()
+	return c
 }
