@@ -15,7 +15,6 @@ import (
 // epochWall is the wall clock's reading when virtual time is zero.
 var epochWall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-
 // Settings of a world.
 type Settings struct {
 	Seed uint64
