@@ -26,6 +26,37 @@ func RuleIDs() []events.RuleID {
 	return ids
 }
 
+// RuleRow is what a reader may know of a row without reading the table.
+type RuleRow struct {
+	ID events.RuleID
+	In events.LifecycleState // empty: a duty
+	// Why is the reason as the table has it, with {words} in place of facts.
+	Why     string
+	Refusal bool
+}
+
+// RuleRows are all rows and duties, in the order of the tables.
+func RuleRows() []RuleRow {
+	var rows []RuleRow
+	for i := range table {
+		r := &table[i]
+		rows = append(rows, RuleRow{ID: r.ID, In: r.In, Why: r.Why, Refusal: r.Refusal})
+	}
+	for i := range dutyTable {
+		rows = append(rows, RuleRow{ID: dutyTable[i].ID, Why: dutyTable[i].Why})
+	}
+	return rows
+}
+
+// States are the lifecycle states, in the order of their table.
+func States() []events.LifecycleState {
+	all := make([]events.LifecycleState, len(states))
+	for i := range states {
+		all[i] = states[i].State
+	}
+	return all
+}
+
 // WriteRules prints the rule table, the duties and the invariants as Markdown.
 func WriteRules(w io.Writer) error {
 	var b strings.Builder

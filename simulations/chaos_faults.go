@@ -7,6 +7,7 @@ import (
 
 	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/coverage"
 )
 
 // plan sets the next fault, again and again until the time is over.
@@ -88,6 +89,7 @@ func (c *Chaos) kinds() []func(m *Member) {
 
 func (c *Chaos) crashPostgres(m *Member) {
 	if m.pg.Running() {
+		c.struck(coverage.PostmasterKilled, m)
 		c.say("the postmaster of %s is killed", m.name)
 		m.CrashPostgres()
 	}
@@ -95,6 +97,7 @@ func (c *Chaos) crashPostgres(m *Member) {
 
 func (c *Chaos) killGuard(m *Member) {
 	if m.alive && !m.frozen && m.guard.alive {
+		c.struck(coverage.GuardKilled, m)
 		c.say("the guard of %s is killed", m.name)
 		m.KillGuard()
 	}
@@ -105,6 +108,7 @@ func (c *Chaos) storeOutage(*Member) {
 		return
 	}
 	d := c.time("outage", 2*c.ttl)
+	c.struck(coverage.StoreDown, c.members...)
 	c.say("the store is down for %v", d)
 	c.SetStore(false)
 	c.after(d, func() { c.SetStore(true) })
@@ -118,11 +122,13 @@ func (c *Chaos) storeServer(*Member) {
 	}
 	d := c.time("outage of a server", 2*c.ttl)
 	if c.pick("frozen", 2) == 1 {
+		c.struck(coverage.StoreServerFrozen, c.members...)
 		c.say("server %d of the store is frozen for %v", s, d)
 		c.store.Freeze(s)
 		c.after(d, func() { c.store.Thaw(s) })
 		return
 	}
+	c.struck(coverage.StoreServerKilled, c.members...)
 	c.say("server %d of the store is killed, for %v", s, d)
 	c.store.Kill(s)
 	c.after(d, func() {
@@ -139,6 +145,7 @@ func (c *Chaos) storeSplit(*Member) {
 	}
 	s := c.pick("which server", c.store.Servers())
 	d := c.time("split", 2*c.ttl)
+	c.struck(coverage.StoreSplit, c.members...)
 	c.say("server %d of the store is cut from the others for %v", s, d)
 	c.store.Split([]int{s})
 	c.after(d, c.store.Join)
@@ -156,6 +163,7 @@ func (c *Chaos) storeTrouble(*Member) {
 		}
 		c.wiped, c.wipedAt = true, c.Now()
 	}
+	c.struck(coverage.StoreTrouble, c.members...)
 	c.say("the store: %s", t.Name)
 	t.Do()
 }
@@ -167,6 +175,11 @@ func (c *Chaos) cutFromStore(m *Member) {
 	d := c.time("cut", 3*c.ttl)
 	how := []string{"both ways", "its requests are lost", "the answers are lost"}[c.pick("one way", 3)]
 	m.line.resets = c.pick("refused", 2) == 1
+	if how == "both ways" {
+		c.struck(coverage.StoreCut, m)
+	} else {
+		c.struck(coverage.StoreCutOneWay, m)
+	}
 	c.say("%s is cut from the store for %v: %s", m.name, d, how)
 	m.line.noRequests, m.line.noAnswers = how != "the answers are lost", how != "its requests are lost"
 	c.after(d, func() { m.line.noRequests, m.line.noAnswers = false, false })
@@ -177,6 +190,7 @@ func (c *Chaos) isolate(m *Member) {
 		return
 	}
 	d := c.time("isolation", 30*time.Second)
+	c.struck(coverage.MembersCut, m)
 	c.say("%s is isolated from the other members for %v", m.name, d)
 	m.Isolate(true)
 	c.after(d, func() { m.Isolate(false) })
@@ -191,6 +205,7 @@ func (c *Chaos) hang(m *Member) {
 		d += 2*c.ttl + c.time("hang", 30*time.Second)
 	}
 	pid := m.pg.PID()
+	c.struck(coverage.PostgresHung, m)
 	switch c.pick("how it hangs", 6) {
 	case 5:
 		c.say("the probe of %s gets no answer for %v", m.name, d)
@@ -213,6 +228,7 @@ func (c *Chaos) hang(m *Member) {
 
 func (c *Chaos) smallFaults(*Member) {
 	c.drawFaults()
+	c.struck(coverage.SmallFaults, c.members...)
 	c.say("small faults: %+v", c.Faults)
 }
 
@@ -224,6 +240,7 @@ func (c *Chaos) killAgent(m *Member) {
 	if c.pick("away for about a ttl", 2) == 1 {
 		d = c.aroundTTL()
 	}
+	c.struck(coverage.AgentKilled, m)
 	c.say("the agent of %s is killed, for %v", m.name, d)
 	m.Kill()
 	run := m.run
@@ -240,6 +257,7 @@ func (c *Chaos) freeze(m *Member) {
 		return
 	}
 	d := c.aroundTTL()
+	c.struck(coverage.AgentFrozen, m)
 	c.say("the agent of %s is frozen for %v", m.name, d)
 	m.Freeze()
 	run := m.run
@@ -253,6 +271,7 @@ func (c *Chaos) freeze(m *Member) {
 
 func (c *Chaos) crashHost(m *Member) {
 	d := c.time("host down", 2*c.ttl)
+	c.struck(coverage.HostCrashed, m)
 	c.say("the host of %s crashes, for %v", m.name, d)
 	m.KillAll()
 	run := m.run
@@ -270,6 +289,7 @@ func (c *Chaos) stopAgent(m *Member) {
 		return
 	}
 	d := 10*time.Second + c.time("stopped", 20*time.Second)
+	c.struck(coverage.AgentStopped, m)
 	c.say("the agent of %s is asked to stop", m.name)
 	m.Stop()
 	c.after(d, func() {
@@ -306,6 +326,11 @@ func (c *Chaos) switchover(*Member) {
 	if err != nil {
 		panic("chaos: " + err.Error()) // it holds only texts
 	}
+	if r["leader"] == "" {
+		c.struck(coverage.FailoverAsked, c.members...)
+	} else {
+		c.struck(coverage.SwitchoverAsked, c.members...)
+	}
 	c.say("an operator writes failover %s", b)
 	c.Put(events.KeyFailover, string(b))
 }
@@ -327,6 +352,7 @@ func (c *Chaos) pause(*Member) {
 	}
 	pause := !c.operators.paused
 	c.doc["pause"] = pause
+	c.struck(coverage.PauseSet, c.members...)
 	c.say("an operator sets pause %v", pause)
 	c.Put(events.KeyConfig, c.document())
 	if !pause {
@@ -358,12 +384,14 @@ func (c *Chaos) editConfig(*Member) {
 	if c.pick("a bad edit", 4) == 3 {
 		bad := []string{`{"ttl":"soon"}`, `{`, `[]`, `null`, `{"ttl":1,"loop_wait":-3}`, `{"postgresql":7}`}[c.pick("how bad", 6)]
 		if !c.operators.paused {
+			c.struck(coverage.ConfigBroken, c.members...)
 			c.say("an operator writes config %s", bad)
 			c.Put(events.KeyConfig, bad)
 		}
 		return
 	}
 	c.drawTiming()
+	c.struck(coverage.ConfigEdited, c.members...)
 	c.say("an operator writes config %s", c.document())
 	c.Put(events.KeyConfig, c.document())
 }
@@ -373,6 +401,7 @@ func (c *Chaos) emptyData(m *Member) {
 	if c.wiped || m.name == c.LeaderKey() || m.pg.Accepts() || m.pg.SystemID() == "" || m.pg.Busy() != "" || c.copies(m) < 2 {
 		return
 	}
+	c.struck(coverage.DataGone, m)
 	c.say("the data directory of %s is emptied", m.name)
 	m.pg.Empty()
 }
@@ -402,10 +431,11 @@ func (c *Chaos) order(m *Member) {
 	if !m.alive {
 		return
 	}
-	r := events.OperatorRequest{ID: fmt.Sprint("o", c.pick("order", 1e6)), Verb: events.AskRestart}
+	r, asked := events.OperatorRequest{ID: fmt.Sprint("o", c.pick("order", 1e6)), Verb: events.AskRestart}, coverage.RestartAsked
 	if c.pick("reinitialize", 3) == 2 {
-		r.Verb, r.Force = events.AskReinitialize, c.pick("forced", 2) == 1
+		r.Verb, r.Force, asked = events.AskReinitialize, c.pick("forced", 2) == 1, coverage.ReinitAsked
 	}
+	c.struck(asked, m)
 	c.say("an operator asks %s for %s", m.name, r.Verb)
 	m.Ask(r)
 }

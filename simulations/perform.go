@@ -75,6 +75,7 @@ func (m *Member) ask(e events.Effect, r stores.Request, answer func(stores.Respo
 		if m.run != run {
 			return
 		}
+		m.w.Counts.Request(r.Op, resp.Outcome)
 		if mutant != nil && mutant.answer != nil {
 			mutant.answer(m, &r, &resp)
 		}

@@ -1,6 +1,7 @@
 package simulations
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -9,16 +10,41 @@ import (
 type Verdict struct {
 	Store     string        `json:"backend"`
 	Seed      uint64        `json:"seed"`
-	Hash      uint64        `json:"hash"` // of all decisions
-	Virtual   time.Duration `json:"virtual"`
+	Hash      RunHash       `json:"hash"` // of all decisions
+	Virtual   time.Duration `json:"-"`
+	Seconds   float64       `json:"virtual_seconds"` // Virtual, for readers of reports
 	Events    uint64        `json:"events"`
 	Steps     int           `json:"steps"`
 	Failovers int           `json:"failovers"`
 	// Explained are members without a role at the end, and the true reasons that they gave.
 	Explained []string `json:"explained,omitempty"`
+	Ended     Ending   `json:"verdict"`
 	// Broken are the invariants that did not hold, with the time and what was seen; Invariant is the first one's name.
 	Broken    []string `json:"broken,omitempty"`
 	Invariant string   `json:"invariant,omitempty"`
+}
+
+// Ending says whether everything held.
+type Ending string
+
+// The endings.
+const (
+	Sound  Ending = "ok"
+	Broken Ending = "broken"
+)
+
+// RunHash digests a run. As text it is hexadecimal: numbers of 64 bits do not survive most readers of JSON.
+type RunHash uint64
+
+// String is the hash in hexadecimal.
+func (h RunHash) String() string { return fmt.Sprintf("%016x", uint64(h)) }
+
+// MarshalText is String.
+func (h RunHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// Break notes what did not hold.
+func (v *Verdict) Break(invariant string, broken ...string) {
+	v.Ended, v.Invariant, v.Broken = Broken, invariant, broken
 }
 
 // RunDay lets a bad day happen.
@@ -29,10 +55,11 @@ func RunDay(set ChaosSettings) (*Chaos, Verdict) {
 }
 
 func (c *Chaos) verdict(set ChaosSettings) Verdict {
-	v := Verdict{Store: c.store.Kind(), Seed: set.Seed, Hash: c.Hash(), Virtual: c.k.Since(), Events: c.k.Events(), Steps: c.Steps,
-		Failovers: c.Failovers, Explained: c.Explained, Broken: c.Broken}
+	v := Verdict{Store: c.store.Kind(), Seed: set.Seed, Hash: RunHash(c.Hash()), Virtual: c.k.Since(), Events: c.k.Events(), Steps: c.Steps,
+		Failovers: c.Failovers, Explained: c.Explained, Ended: Sound}
+	v.Seconds = v.Virtual.Seconds()
 	if len(c.Broken) > 0 {
-		v.Invariant = invariantOf(c.Broken[0])
+		v.Break(invariantOf(c.Broken[0]), c.Broken...)
 	}
 	return v
 }

@@ -19,7 +19,7 @@ func TestLongerTTLDoesNotDemote(t *testing.T) {
 		w.Put(events.KeyConfig, config) // renewals every 10 s would come too late for the lease of 5 s
 		w.Run(time.Minute)
 		sound(t, w)
-		if w.Leader() != old || w.Fired["LD-15"] > 0 {
+		if w.Leader() != old || w.Fired("LD-15") > 0 {
 			t.Fatalf("the longer ttl ended a lease\n%s", picture(w))
 		}
 		return w
@@ -35,8 +35,8 @@ func TestFailedComparisonDoesNotSpoilThePromotion(t *testing.T) {
 		w.Run(100 * time.Millisecond)
 		old.KillAll() // and cannot compare histories with it
 		within(t, w, 40*time.Second, "another leader", func() bool { l := w.Leader(); return l != nil && l != old })
-		if w.Fired["FL-44"] == 0 || w.Fired["PR-15"] > 0 {
-			t.Errorf("comparisons %d, promotions given up %d\n%s", w.Fired["FL-44"], w.Fired["PR-15"], picture(w))
+		if w.Fired("FL-44") == 0 || w.Fired("PR-15") > 0 {
+			t.Errorf("comparisons %d, promotions given up %d\n%s", w.Fired("FL-44"), w.Fired("PR-15"), picture(w))
 		}
 		return w
 	})
@@ -54,7 +54,7 @@ func TestReplicaThatDiesInPromotionIsNotStartedAsAPrimary(t *testing.T) {
 		within(t, w, 10*time.Second, "a promotion", func() bool { return replica.engine.State() == engine.Promoting })
 		replica.CrashPostgres()
 		within(t, w, 15*time.Second, "a leader", func() bool { return w.Leader() == replica })
-		if w.Fired["YI-45"] > 0 {
+		if w.Fired("YI-45") > 0 {
 			t.Errorf("a replica's data was opened as a primary's\n%s", picture(w))
 		}
 		return w
@@ -164,7 +164,7 @@ func TestHangBeforeThePromotionGivesTheLeaseAway(t *testing.T) {
 			m.guard.deaf = false
 		}
 		within(t, w, 40*time.Second, "another leader", func() bool { return w.Leader() != nil && w.Leader() != hangs })
-		if w.Fired["PR-40"] == 0 {
+		if w.Fired("PR-40") == 0 {
 			t.Errorf("the lease was given away for another reason\n%s", picture(w))
 		}
 		return w
@@ -317,7 +317,7 @@ func TestDeadlineThatCouldNotBeToldOnceIsToldAgain(t *testing.T) {
 		old.guard.deaf = false
 		w.Run(time.Minute)
 		sound(t, w)
-		if w.Leader() != old || w.Fired["LD-40"] > 0 {
+		if w.Leader() != old || w.Fired("LD-40") > 0 {
 			t.Fatalf("a leader with a living guard stepped down\n%s", picture(w))
 		}
 		return w
@@ -335,7 +335,7 @@ func TestClusterWithDataIsNotCreatedAgain(t *testing.T) {
 	empty.Boot()
 	within(t, w, 30*time.Second, "a leader", func() bool { return w.Leader() != nil })
 	w.Run(10 * time.Second)
-	if v := says(w, events.KeyInitialize); v != id || w.Fired["WA-40"] > 0 {
+	if v := says(w, events.KeyInitialize); v != id || w.Fired("WA-40") > 0 {
 		t.Fatalf("initialize is %q\n%s", v, picture(w))
 	}
 	old.Boot()

@@ -72,7 +72,7 @@ func TestNofailoverMemberNeverLeads(t *testing.T) {
 		w.members[2].KillAll()
 		w.Run(time.Minute)
 		sound(t, w)
-		if w.Leader() != nil || w.Fired["FL-22"] == 0 {
+		if w.Leader() != nil || w.Fired("FL-22") == 0 {
 			t.Fatalf("a member led that must not\n%s", picture(w))
 		}
 		w.members[2].Boot()
@@ -110,7 +110,7 @@ func TestLaggingReplicaDoesNotCampaign(t *testing.T) {
 	old.KillAll()
 	w.Run(30 * time.Second)
 	sound(t, w)
-	if w.Leader() != nil || w.Fired["FL-26"] == 0 {
+	if w.Leader() != nil || w.Fired("FL-26") == 0 {
 		t.Fatalf("a replica 10 MB behind took the lead\n%s", picture(w))
 	}
 	old.Boot()
@@ -142,7 +142,7 @@ func TestLeaderThatIsStoppedHandsOver(t *testing.T) {
 		old.Exit = -1
 		old.Boot()
 		within(t, w, time.Minute, "a healthy cluster again", w.Healthy)
-		if w.Fired["RW-99"] != 0 {
+		if w.Fired("RW-99") != 0 {
 			t.Errorf("an orderly stop needed a rewind\n%s", picture(w))
 		}
 		return w
@@ -157,9 +157,9 @@ func TestRestartAndReinitializeOnOrder(t *testing.T) {
 		leader.Ask(events.OperatorRequest{ID: "1", Verb: events.AskRestart})
 		within(t, w, 10*time.Second, "a restarted leader", func() bool { return w.Leader() == leader && leader.pg.PID() != pid })
 		within(t, w, 20*time.Second, "a healthy cluster", w.Healthy)
-		clones := w.Fired["DE-25"]
+		clones := w.Fired("DE-25")
 		replica.Ask(events.OperatorRequest{ID: "2", Verb: events.AskReinitialize})
-		within(t, w, 20*time.Second, "a fresh copy", func() bool { return w.Fired["DE-25"] > clones })
+		within(t, w, 20*time.Second, "a fresh copy", func() bool { return w.Fired("DE-25") > clones })
 		within(t, w, 20*time.Second, "a healthy cluster", w.Healthy)
 		leader.Ask(events.OperatorRequest{ID: "3", Verb: events.AskReinitialize})
 		w.Run(5 * time.Second)
@@ -201,7 +201,7 @@ func TestSettingsThatCannotBeKeptForbidTheLead(t *testing.T) {
 	old.KillAll()
 	w.Run(30 * time.Second)
 	sound(t, w)
-	if w.Leader() != nil || w.Fired["FL-19"] == 0 {
+	if w.Leader() != nil || w.Fired("FL-19") == 0 {
 		t.Fatalf("a member led under synchronous_mode\n%s", picture(w))
 	}
 }

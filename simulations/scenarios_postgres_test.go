@@ -40,8 +40,8 @@ func TestFailedSwitchoverIsNotRepeated(t *testing.T) {
 		}
 		within(t, w, 10*time.Second, "a cleared request", func() bool { return says(w, events.KeyFailover) == "{}" })
 		w.Run(20 * time.Second)
-		if w.Leader() != old || w.Fired["YI-45"] != 1 {
-			t.Errorf("given up %d times\n%s", w.Fired["YI-45"], picture(w))
+		if w.Leader() != old || w.Fired("YI-45") != 1 {
+			t.Errorf("given up %d times\n%s", w.Fired("YI-45"), picture(w))
 		}
 		return w
 	})

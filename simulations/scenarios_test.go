@@ -75,7 +75,7 @@ func eachSeed(t *testing.T, run func(t *testing.T, seed uint64) *World) {
 func TestBootstrapOfThreeAtOnce(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) *World {
 		w := grown(t, seed, config)
-		if n := w.Fired["BS-20"]; n != 1 {
+		if n := w.Fired("BS-20"); n != 1 {
 			t.Fatalf("initdb ran %d times", n)
 		}
 		w.Run(time.Minute)
@@ -102,7 +102,7 @@ func TestSwitchover(t *testing.T) {
 		if w.Member(to).pg.LSN() < before {
 			t.Fatal("WAL was lost")
 		}
-		if n := w.Fired["RW-99"]; n != 0 {
+		if n := w.Fired("RW-99"); n != 0 {
 			t.Errorf("a planned switchover needed a rewind\n%s", picture(w))
 		}
 		w.Run(20 * time.Second)

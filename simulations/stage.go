@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/coverage"
 	"github.com/regent-ha/regent/simulations/kernel"
 	"github.com/regent-ha/regent/simulations/postgres"
 	"github.com/regent-ha/regent/simulations/scenario"
@@ -80,6 +81,7 @@ func (s *Stage) StartAgent(member string) error {
 func (s *Stage) StopAgent(member string) error {
 	m, err := s.agent(member, true)
 	if err == nil {
+		s.w.struck(coverage.AgentStopped, m)
 		m.Stop()
 	}
 	return err
@@ -89,6 +91,7 @@ func (s *Stage) StopAgent(member string) error {
 func (s *Stage) KillAgent(member string) error {
 	m, err := s.agent(member, true)
 	if err == nil {
+		s.w.struck(coverage.AgentKilled, m)
 		m.Kill()
 	}
 	return err
@@ -98,6 +101,7 @@ func (s *Stage) KillAgent(member string) error {
 func (s *Stage) FreezeAgent(member string) error {
 	m, err := s.agent(member, true)
 	if err == nil {
+		s.w.struck(coverage.AgentFrozen, m)
 		m.Freeze()
 	}
 	return err
@@ -114,13 +118,17 @@ func (s *Stage) ThawAgent(member string) error {
 
 // KillGuard ends a guard.
 func (s *Stage) KillGuard(member string) error {
-	s.w.Member(member).KillGuard()
+	m := s.w.Member(member)
+	s.w.struck(coverage.GuardKilled, m)
+	m.KillGuard()
 	return nil
 }
 
 // KillHost ends everything of a member.
 func (s *Stage) KillHost(member string) error {
-	s.w.Member(member).KillAll()
+	m := s.w.Member(member)
+	s.w.struck(coverage.HostCrashed, m)
+	m.KillAll()
 	return nil
 }
 
@@ -147,6 +155,7 @@ func (s *Stage) server(member string, runs bool) (*postgres.Server, error) {
 func (s *Stage) KillPostgres(member string) error {
 	p, err := s.server(member, true)
 	if err == nil {
+		s.w.struck(coverage.PostmasterKilled, s.w.Member(member))
 		p.Kill()
 	}
 	return err
@@ -156,6 +165,7 @@ func (s *Stage) KillPostgres(member string) error {
 func (s *Stage) HangPostgres(member string) error {
 	p, err := s.server(member, true)
 	if err == nil {
+		s.w.struck(coverage.PostgresHung, s.w.Member(member))
 		p.Hang()
 	}
 	return err
@@ -199,6 +209,7 @@ func (s *Stage) PromotePostgres(member string) error {
 		err = fmt.Errorf("PostgreSQL of %s is no replica", member)
 	}
 	if err == nil {
+		s.w.struck(coverage.PromotedByHand, s.w.Member(member))
 		p.RequestPromotion()
 	}
 	return err
@@ -208,6 +219,7 @@ func (s *Stage) PromotePostgres(member string) error {
 func (s *Stage) EmptyData(member string) error {
 	p, err := s.server(member, false)
 	if err == nil {
+		s.w.struck(coverage.DataGone, s.w.Member(member))
 		p.Empty()
 	}
 	return err
@@ -217,6 +229,7 @@ func (s *Stage) EmptyData(member string) error {
 func (s *Stage) ForeignData(member string) error {
 	p, err := s.server(member, false)
 	if err == nil {
+		s.w.struck(coverage.DataForeign, s.w.Member(member))
 		p.Restore()
 	}
 	return err
@@ -224,7 +237,13 @@ func (s *Stage) ForeignData(member string) error {
 
 // CutStore cuts a member's line to the store.
 func (s *Stage) CutStore(member string, way scenario.Way, refused bool) error {
-	l := s.w.Member(member).line
+	m := s.w.Member(member)
+	if way == scenario.BothWays {
+		s.w.struck(coverage.StoreCut, m)
+	} else {
+		s.w.struck(coverage.StoreCutOneWay, m)
+	}
+	l := m.line
 	l.noRequests, l.noAnswers, l.resets = way != scenario.Answers, way != scenario.Requests, refused
 	return nil
 }
@@ -249,7 +268,11 @@ func (s *Stage) isolate(a, b []string, cut bool) error {
 	if len(a) != 1 || len(b) != len(s.w.members)-1 {
 		return errors.New("this world can only separate one member from all others")
 	}
-	s.w.Member(a[0]).Isolate(cut)
+	m := s.w.Member(a[0])
+	if cut {
+		s.w.struck(coverage.MembersCut, m)
+	}
+	m.Isolate(cut)
 	return nil
 }
 
@@ -265,19 +288,26 @@ func (s *Stage) storeServer(do func(int), server int) error {
 }
 
 // KillStoreServer ends a server of the store.
-func (s *Stage) KillStoreServer(n int) error { return s.storeServer(s.w.store.Kill, n) }
+func (s *Stage) KillStoreServer(n int) error {
+	s.w.struck(coverage.StoreServerKilled, s.w.members...)
+	return s.storeServer(s.w.store.Kill, n)
+}
 
 // StartStoreServer starts it again.
 func (s *Stage) StartStoreServer(n int) error { return s.storeServer(s.w.store.Start, n) }
 
 // FreezeStoreServer stops its time.
-func (s *Stage) FreezeStoreServer(n int) error { return s.storeServer(s.w.store.Freeze, n) }
+func (s *Stage) FreezeStoreServer(n int) error {
+	s.w.struck(coverage.StoreServerFrozen, s.w.members...)
+	return s.storeServer(s.w.store.Freeze, n)
+}
 
 // ThawStoreServer lets it go on.
 func (s *Stage) ThawStoreServer(n int) error { return s.storeServer(s.w.store.Thaw, n) }
 
 // SplitStore cuts a server off from the others.
 func (s *Stage) SplitStore(n int) error {
+	s.w.struck(coverage.StoreSplit, s.w.members...)
 	return s.storeServer(func(i int) { s.w.store.Split([]int{i}) }, n)
 }
 
@@ -289,6 +319,7 @@ func (s *Stage) HealStore() error {
 
 // WipeStore empties the store.
 func (s *Stage) WipeStore() error {
+	s.w.struck(coverage.StoreWiped, s.w.members...)
 	s.w.Wipe()
 	return nil
 }
@@ -306,6 +337,7 @@ func (s *Stage) StoreTroubles() []string {
 func (s *Stage) TroubleStore(name string) error {
 	for _, t := range s.w.store.Troubles() {
 		if t.Name == name {
+			s.w.struck(coverage.StoreTrouble, s.w.members...)
 			t.Do()
 			return nil
 		}
@@ -321,12 +353,18 @@ func (s *Stage) Key(name string) (value string, there bool, err error) {
 
 // PutKey writes one.
 func (s *Stage) PutKey(name, value string) error {
+	f := coverage.KeysEdited
+	if name == events.KeyConfig {
+		f = coverage.ConfigBroken // a sound one is patched
+	}
+	s.w.struck(f, s.w.members...)
 	s.w.Put(name, value)
 	return nil
 }
 
 // RemoveKey deletes one.
 func (s *Stage) RemoveKey(name string) error {
+	s.w.struck(coverage.KeysEdited, s.w.members...)
 	s.w.Remove(name)
 	return nil
 }
@@ -344,7 +382,12 @@ func (s *Stage) PatchConfig(patch json.RawMessage) (string, error) {
 	}
 	b, err := json.Marshal(mergePatch(doc, change))
 	if err == nil {
+		f, was := coverage.ConfigEdited, s.w.operators.paused
 		s.w.Put(events.KeyConfig, string(b))
+		if s.w.operators.paused != was {
+			f = coverage.PauseSet
+		}
+		s.w.struck(f, s.w.members...)
 	}
 	return "", err
 }
@@ -388,6 +431,11 @@ func (s *Stage) Failover(to string) (string, error) {
 func (s *Stage) request(r events.FailoverRecord) error {
 	b, err := json.Marshal(r)
 	if err == nil {
+		f := coverage.SwitchoverAsked
+		if r.Leader == "" {
+			f = coverage.FailoverAsked
+		}
+		s.w.struck(f, s.w.members...)
 		s.w.Put(events.KeyFailover, string(b))
 	}
 	return err
@@ -408,6 +456,11 @@ func (s *Stage) order(member string, r events.OperatorRequest) error {
 	if err == nil {
 		s.orders++
 		r.ID = fmt.Sprint(s.orders)
+		f := coverage.RestartAsked
+		if r.Verb == events.AskReinitialize {
+			f = coverage.ReinitAsked
+		}
+		s.w.struck(f, m)
 		m.Ask(r)
 	}
 	return err
@@ -443,6 +496,14 @@ func (s *Stage) Primaries() ([]string, error) {
 
 // Healthy tells that all stream from one leader.
 func (s *Stage) Healthy() (bool, error) { return s.w.Healthy(), nil }
+
+// Counts are what was seen so far of rules, effects and faults, nil before there is a world.
+func (s *Stage) Counts() *coverage.Counts {
+	if s.w == nil {
+		return nil
+	}
+	return &s.w.Counts
+}
 
 // Broken is what judges and engines found.
 func (s *Stage) Broken() []string {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/coverage"
 	"github.com/regent-ha/regent/simulations/kernel"
 	"github.com/regent-ha/regent/simulations/postgres"
 	"github.com/regent-ha/regent/simulations/stores"
@@ -60,10 +61,10 @@ type World struct {
 	// Broken lists what a judge or an engine found wrong; it stays empty in a sound run.
 	Broken []string
 	trace  trace
-	// Fired counts how often each rule acted or held.
-	Fired map[events.RuleID]int
-	hash  digest
-	Steps int
+	// Counts are what has been seen of rules, effects, the store and faults.
+	Counts coverage.Counts
+	hash   digest
+	Steps  int
 	// Failovers counts how often a member came to lead that did not lead last.
 	Failovers  int
 	lastLeader *Member
@@ -97,7 +98,7 @@ func New(set Settings) *World {
 	if set.Begin == 0 {
 		set.Begin, set.Wall = kernel.Begin, epochWall.Add(time.Duration(kernel.Begin))
 	}
-	w := &World{k: kernel.NewAt(set.Tape, set.Begin), set: set, Fired: map[events.RuleID]int{}, hash: digestBegin}
+	w := &World{k: kernel.NewAt(set.Tape, set.Begin), set: set, hash: digestBegin}
 	w.hosts, w.schedule = w.k.Domain("hosts"), w.k.Domain("schedule")
 	w.net = newNetwork(w)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
@@ -194,10 +195,8 @@ func clock(at events.Instant) string { return fmt.Sprintf("%9.3f", at.Sub(kernel
 // note folds a decision into the run's hash and its trace.
 func (w *World) note(m *Member, in *events.Input, d *events.Decision) {
 	w.Steps++
-	for _, f := range d.Fired {
-		w.Fired[f.Rule]++
-	}
-	w.Fired[d.Rule]++
+	w.Counts.Decision(d)
+	w.Counts.Fact(in.Fact)
 	if d.Changed() {
 		w.hash.decision(d)
 	}
@@ -221,6 +220,20 @@ func (w *World) note(m *Member, in *events.Input, d *events.Decision) {
 	}
 	for _, b := range d.Broken {
 		w.breaks(fmt.Sprintf("%s, in %s on %s: %s", m.name, d.From, in.Fact.FactKind(), b))
+	}
+}
+
+// Fired is how often a rule acted or held.
+func (w *World) Fired(rule events.RuleID) uint64 { return w.Counts.Rule(rule) }
+
+// struck counts a fault that strikes a member now, or all of them.
+func (w *World) struck(f coverage.Fault, members ...*Member) {
+	for _, m := range members {
+		state := coverage.Down
+		if m.alive {
+			state = m.engine.State()
+		}
+		w.Counts.Strike(f, state)
 	}
 }
 

@@ -38,7 +38,7 @@ exit code is 1 then.`,
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			o.Out, o.Log = cmd.OutOrStdout(), cmd.ErrOrStderr()
-			return sim.Run(ctx, o)
+			return sim.Run(ctx, &o)
 		},
 	}
 	f := cmd.Flags()
@@ -53,6 +53,7 @@ exit code is 1 then.`,
 	f.StringVar(&o.Tapes, "tapes", ".", "directory for the tapes of failures")
 	f.StringVar(&o.Tape, "tape", "", "run this tape, tell everything that happens, and nothing else")
 	f.StringVar(&o.JSON, "json", "", "write a line of JSON for each run to a file")
+	f.StringVar(&o.HTML, "html", "", "write a page of what was covered to a file: rules, effects, faults, stores, failures; plays the scenarios too")
 	f.StringVar(&o.JUnit, "junit", "", "write JUnit's XML to a file")
 	return cmd
 }

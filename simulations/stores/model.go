@@ -39,7 +39,23 @@ const (
 	Delete
 	PutMember
 	Snapshot
+
+	opsEnd
 )
+
+// String is the name of the method.
+func (o Op) String() string {
+	return [opsEnd]string{"acquire", "renew", "release", "hand over", "prepare", "put", "delete", "put member", "snapshot"}[o]
+}
+
+// Ops are all of them.
+func Ops() []Op {
+	all := make([]Op, opsEnd)
+	for i := range all {
+		all[i] = Op(i)
+	}
+	return all
+}
 
 // Request is one call of a method of backends.Store; the fields are its arguments.
 type Request struct {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -10,8 +11,8 @@ import (
 	"time"
 
 	"github.com/regent-ha/regent/engine"
-	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations"
+	"github.com/regent-ha/regent/simulations/coverage"
 )
 
 // block tells of one failure.
@@ -30,36 +31,30 @@ func (o *Options) block(c *simulations.Chaos, v simulations.Verdict, command str
 }
 
 // summary prints a line for each store, and the rules that never fired.
-func (o *Options) summary(t *tally, took time.Duration) {
+func (o *Options) summary(t *tally) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(o.Out, format+"\n", args...) } // the exit code tells what matters
 	for _, store := range o.Stores {
-		runs, failed, failovers, steps := 0, 0, 0, 0
-		var happened uint64
-		for i := range t.verdicts {
-			v := &t.verdicts[i]
-			if v.Store != store {
-				continue
-			}
-			runs++
-			failovers, steps, happened = failovers+v.Failovers, steps+v.Steps, happened+v.Events
-			if len(v.Broken) > 0 {
-				failed++
-			}
-		}
-		line("%-10s %6d runs, %d failed: %.1f cluster-hours, %d events, %d decisions, %d changes of the leader", store, runs, failed, t.hours(store),
-			happened, steps, failovers)
+		s := t.sum(store)
+		line("%-10s %6d runs, %d failed: %.1f cluster-hours, %d events, %d decisions, %d changes of the leader", store, s.runs, s.failed,
+			s.virtual.Hours(), s.events, s.steps, s.failovers)
 	}
-	line("took %v with %d jobs", took.Round(time.Millisecond), o.Jobs)
-	if silent := silentRules(t.fired); len(silent) > 0 {
+	line("took %v with %d jobs: %s", t.took.Round(time.Millisecond), o.Jobs, t.sum("").rates(t.took))
+	if silent := silentRules(t.all()); len(silent) > 0 {
 		line("rules that never fired: %s", strings.Join(silent, " "))
 	}
 }
 
+// rates tells how much was done in a time.
+func (s sum) rates(took time.Duration) string {
+	in := max(took.Seconds(), 1e-9)
+	return fmt.Sprintf("%.1f cluster-hours/s, %.0f events/s, %.1f failovers/s", s.virtual.Hours()/in, float64(s.events)/in, float64(s.failovers)/in)
+}
+
 // silentRules are those of the table that did not fire.
-func silentRules(fired map[events.RuleID]int) []string {
+func silentRules(c *coverage.Counts) []string {
 	var silent []string
 	for _, id := range engine.RuleIDs() {
-		if fired[id] == 0 {
+		if c.Rule(id) == 0 {
 			silent = append(silent, string(id))
 		}
 	}
@@ -67,7 +62,11 @@ func silentRules(fired map[events.RuleID]int) []string {
 	return silent
 }
 
+// reports writes the files, their runs in the order of stores and seeds.
 func (o *Options) reports(t *tally) error {
+	slices.SortFunc(t.verdicts, func(a, b simulations.Verdict) int {
+		return cmp.Or(strings.Compare(a.Store, b.Store), cmp.Compare(a.Seed, b.Seed))
+	})
 	if o.JSON != "" {
 		var b strings.Builder
 		for i := range t.verdicts {
@@ -84,6 +83,11 @@ func (o *Options) reports(t *tally) error {
 	if o.JUnit != "" {
 		if err := writeJUnit(o.JUnit, t.verdicts); err != nil {
 			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	if o.HTML != "" {
+		if err := o.writePage(t); err != nil {
+			return fmt.Errorf("write the page: %w", err)
 		}
 	}
 	return nil
@@ -103,9 +107,15 @@ type junitSuite struct {
 }
 
 type junitCase struct {
-	Class   string        `xml:"classname,attr"`
-	Name    string        `xml:"name,attr"`
-	Failure *junitFailure `xml:"failure,omitempty"`
+	Class      string          `xml:"classname,attr"`
+	Name       string          `xml:"name,attr"`
+	Properties []junitProperty `xml:"properties>property"`
+	Failure    *junitFailure   `xml:"failure,omitempty"`
+}
+
+type junitProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
 }
 
 type junitFailure struct {
@@ -125,8 +135,10 @@ func writeJUnit(file string, verdicts []simulations.Verdict) error {
 			all.Suites = append(all.Suites, junitSuite{Name: "regent sim " + v.Store})
 		}
 		s := &all.Suites[n]
-		c := junitCase{Class: "regent.sim." + v.Store, Name: fmt.Sprintf("seed %d", v.Seed)}
-		if len(v.Broken) > 0 {
+		c := junitCase{Class: "regent.sim." + v.Store, Name: fmt.Sprintf("seed %d", v.Seed), Properties: []junitProperty{
+			{"seed", fmt.Sprint(v.Seed)}, {"backend", v.Store}, {"hash", v.Hash.String()}, {"events", fmt.Sprint(v.Events)},
+			{"failovers", fmt.Sprint(v.Failovers)}, {"verdict", string(v.Ended)}}}
+		if v.Ended != simulations.Sound {
 			c.Failure = &junitFailure{Message: v.Invariant, Text: strings.Join(v.Broken, "\n")}
 			s.Failures++
 		}

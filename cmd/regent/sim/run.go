@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations"
 	"github.com/regent-ha/regent/simulations/kernel"
 )
@@ -30,22 +29,17 @@ type Options struct {
 	Tape     string // a file: this one run instead of seeds
 	JSON     string
 	JUnit    string
+	HTML     string
 	Out, Log io.Writer
+
+	mutant *simulations.Mutant // what is run instead of the agents that are
 }
 
 // ErrBroken says that an invariant did not hold. It was printed.
 var ErrBroken = errors.New("an invariant did not hold")
 
-// tally is what came of all runs.
-type tally struct {
-	mu       sync.Mutex
-	verdicts []simulations.Verdict
-	fired    map[events.RuleID]int
-	failed   int
-}
-
 // Run runs everything, prints failures as they come and a line for each store at the end, and writes the reports.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o *Options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -54,18 +48,19 @@ func Run(ctx context.Context, o Options) error {
 		return o.replay()
 	}
 	began := time.Now()
-	t := &tally{fired: map[events.RuleID]int{}}
+	t := newTally()
 	for _, store := range o.Stores {
 		o.store(ctx, store, t)
 	}
-	o.summary(t, time.Since(began))
+	t.took = time.Since(began)
+	o.summary(t)
 	err := o.reports(t)
 	switch {
 	case err != nil:
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case t.failed > 0:
+	case len(t.failures) > 0:
 		return ErrBroken
 	}
 	return nil
@@ -92,6 +87,18 @@ func (o *Options) check() error {
 	return nil
 }
 
+// progressEvery is how often it is told how far the runs are.
+const progressEvery = 10 * time.Second
+
+// progress tells how far the runs on a store are, at what rates, and how long the rest will take.
+func (o *Options) progress(store string, s sum, took time.Duration) {
+	left := time.Duration(0)
+	if s.runs > 0 {
+		left = (took / time.Duration(s.runs) * time.Duration(o.Seeds-uint64(s.runs))).Round(time.Second)
+	}
+	_, _ = fmt.Fprintf(o.Log, "%s: %d of %d runs, %d failed; %s; %v left\n", store, s.runs, o.Seeds, s.failed, s.rates(took), left) // worth no failure
+}
+
 // store runs all seeds on one store, some at a time.
 func (o *Options) store(ctx context.Context, store string, t *tally) {
 	seeds := make(chan uint64)
@@ -99,7 +106,7 @@ func (o *Options) store(ctx context.Context, store string, t *tally) {
 	for range o.Jobs {
 		workers.Go(func() { // joined below
 			for seed := range seeds {
-				o.one(simulations.ChaosSettings{Seed: seed, Store: store, For: o.For, Wipes: o.Wipes}, t)
+				o.one(simulations.ChaosSettings{Seed: seed, Store: store, For: o.For, Wipes: o.Wipes, Mutant: o.mutant}, t)
 			}
 		})
 	}
@@ -109,76 +116,64 @@ func (o *Options) store(ctx context.Context, store string, t *tally) {
 			break
 		}
 		seeds <- o.From + i
-		if time.Since(told) >= 10*time.Second {
+		if time.Since(told) >= progressEvery {
 			told = time.Now()
-			_, _ = fmt.Fprintf(o.Log, "%s: %d of %d runs, %d failed, %.0f cluster-hours per hour\n", store, i, o.Seeds, t.failures(), // progress is worth no failure
-				t.hours(store)/time.Since(began).Hours())
+			o.progress(store, t.sum(store), time.Since(began))
 		}
 	}
 	close(seeds)
 	workers.Wait()
 }
 
-func (t *tally) enough(most int) bool { return most > 0 && t.failures() >= most }
-
-func (t *tally) failures() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.failed
-}
-
-// hours is the virtual time of all runs on a store.
-func (t *tally) hours(store string) float64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := time.Duration(0)
-	for i := range t.verdicts {
-		if t.verdicts[i].Store == store {
-			all += t.verdicts[i].Virtual
-		}
-	}
-	return all.Hours()
-}
-
 // one runs one day, a second time if it fails, and makes it small.
 func (o *Options) one(set simulations.ChaosSettings, t *tally) {
 	c, v := simulations.RunDay(set)
-	var block string
-	if len(v.Broken) > 0 {
+	var broke *failure
+	if v.Ended != simulations.Sound {
 		if _, again := simulations.RunDay(set); again.Hash != v.Hash {
-			v.Invariant, v.Broken = "NONDETERMINISM", []string{fmt.Sprintf("NONDETERMINISM: two runs of seed %d differ: %x and %x", set.Seed, v.Hash, again.Hash)}
-			block = o.block(c, v, "")
+			v.Break("NONDETERMINISM", fmt.Sprintf("NONDETERMINISM: two runs of seed %d differ: %v and %v", set.Seed, v.Hash, again.Hash))
+			broke = o.failed(c, v, o.again(set, v))
 		} else {
-			block = o.small(set, c, v)
+			broke = o.small(set, c, v)
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.verdicts = append(t.verdicts, v)
-	for rule, n := range c.Fired {
-		t.fired[rule] += n
-	}
-	if len(v.Broken) > 0 {
-		t.failed++
-		_, _ = fmt.Fprintln(o.Out, block) // the exit code tells as well
+	t.add(v, &c.Counts, broke)
+	if broke != nil {
+		t.out.Lock()
+		defer t.out.Unlock()
+		_, _ = fmt.Fprintln(o.Out, broke.block) // the exit code tells as well
 	}
 }
 
+// again is the command that runs a seed once more.
+func (o *Options) again(set simulations.ChaosSettings, v simulations.Verdict) string {
+	command := fmt.Sprintf("regent sim run --backend %s --from %d --seeds 1 --for %v", v.Store, v.Seed, set.For)
+	if set.Wipes {
+		command += " --wipes"
+	}
+	return command
+}
+
+func (o *Options) failed(c *simulations.Chaos, v simulations.Verdict, command string) *failure {
+	return &failure{verdict: v, block: o.block(c, v, command), command: command}
+}
+
 // small makes a failure small and keeps its tape.
-func (o *Options) small(set simulations.ChaosSettings, c *simulations.Chaos, v simulations.Verdict) string {
+func (o *Options) small(set simulations.ChaosSettings, c *simulations.Chaos, v simulations.Verdict) *failure {
+	command := o.again(set, v)
 	if o.Shrink < 1 {
-		return o.block(c, v, fmt.Sprintf("regent sim run --backend %s --from %d --seeds 1 --for %v", v.Store, v.Seed, set.For))
+		return o.failed(c, v, command)
 	}
 	s, ok := simulations.Shrink(set, o.Shrink)
 	if !ok {
-		return o.block(c, v, "") // it failed twice with the same hash, and must fail again
+		return o.failed(c, v, command) // it failed twice with the same hash, and must fail again
 	}
 	file := fmt.Sprintf("%s/%s-%d.tape", strings.TrimSuffix(o.Tapes, "/"), v.Store, v.Seed)
-	command := "regent sim run --tape " + file
+	command = "regent sim run --tape " + file
 	if err := writeTape(file, s); err != nil {
 		command = err.Error()
 	}
-	return o.block(s.Run, s.Verdict, command)
+	return o.failed(s.Run, s.Verdict, command)
 }
 
 // replay runs one tape.
@@ -189,7 +184,7 @@ func (o *Options) replay() error {
 	}
 	c, v := simulations.RunDay(set)
 	_, err = fmt.Fprintln(o.Out, c.Story(1<<30))
-	if err == nil && len(v.Broken) > 0 {
+	if err == nil && v.Ended != simulations.Sound {
 		_, err = fmt.Fprintln(o.Out, o.block(c, v, "regent sim run --tape "+o.Tape))
 		if err == nil {
 			err = ErrBroken
