@@ -141,6 +141,7 @@ func (e *Engine) enter(to events.LifecycleState) {
 	case Following, Leading, Stranded, Fenced, Cloning, Waiting:
 		s.comesBack = false
 	}
+	s.retaking = s.retaking && to == Adopting
 	if to != Campaigning && to != Switching && !(old == Campaigning && to == Following) {
 		s.ask = ask{}
 	}

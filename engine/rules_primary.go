@@ -67,11 +67,22 @@ var adoptingRules = []row{
 	{ID: "AD-99", In: Adopting, When: always, Why: "waiting for the DCS: {dcs}"},
 }
 
+// retakePatience bounds how long a primary goes on whose key was removed: without it nothing keeps another member from leading.
+const retakePatience = time.Second
+
+var (
+	leaseLasted = predicate{"the lease would last long enough to act on it", func(s *state) bool { return s.now < s.demoteAt() }}
+	retake      = act{"note that the lease is taken again", func(e *Engine) { e.s.retaking = true }}
+)
+
 // adoptOverdue: a primary without a proven lease may run on until the deadline that a former agent left
 // with the guard, or for a moment where there is none.
 var adoptOverdue = predicate{"the time to secure the lease is over", func(s *state) bool { return s.now >= s.adoptBy() }}
 
 func (s *state) adoptBy() events.Instant {
+	if s.retaking {
+		return s.lifeSince.Add(retakePatience)
+	}
 	by := s.lifeSince.Add(adoptPatience)
 	if s.guard.Alive && s.guard.Deadline > 0 {
 		by = s.guard.Deadline.Add(-200 * time.Millisecond)
@@ -85,6 +96,8 @@ var leadingRules = []row{
 	{ID: "LD-05", In: Leading, When: all(pauseOn), To: Paused, Why: "the cluster is paused"},
 	{ID: "LD-08", In: Leading, When: all(not(leaseHeld), dcsUp, initAbsent, leaseFree, isPrimary, idle), To: Adopting,
 		Why: "the DCS has lost the cluster, and for a ttl nobody else takes the lease: taking it again"},
+	{ID: "LD-09", In: Leading, When: all(not(leaseHeld), leaseLasted, dcsUp, leaseFree, running, not(isReplica), mayLead, idle), Then: retake, To: Adopting,
+		Why: "the leader key was removed before the lease had ended, and nobody else holds it: taking it again"},
 	{ID: "LD-10", In: Leading, When: all(not(leaseHeld)), Then: demote("the lease is lost", events.StopImmediate, false), To: Demoting,
 		Why: "the lease is lost: {leader} holds it"},
 	{ID: "LD-15", In: Leading, When: all(leaseEnding), Then: demote(causeDCSLost, events.StopFast, false), To: Demoting,

@@ -34,6 +34,7 @@ type state struct {
 	appliedRevision uint64          // of the config key, when it was
 
 	lease          lease
+	retaking       bool   // a lease whose key was removed
 	gaveUp         uint64 // revisions of the leader key up to this one that name us are not ours any more
 	lastLead       string // who led before the lease became free
 	lastLeadChange events.Instant
