@@ -19,6 +19,7 @@ type Chaos struct {
 	ttl, loopWait, retry time.Duration
 	doc                  map[string]any
 
+	said     int            // what was told, faults among it
 	quiet    bool           // no faults for a moment
 	until    events.Instant // of the faults
 	every    time.Duration  // between two of them, zero: a bad day's
@@ -81,8 +82,11 @@ func NewChaos(set ChaosSettings) *Chaos {
 		w.members = append(w.members, m)
 	}
 	c.leftover = 10 + c.pick("faults at tender moments", 40)
-	if c.every != 0 {
+	switch {
+	case c.every != 0:
 		c.leftover = min(c.leftover, int(set.For/c.every))
+	case c.pick("a calm day", 8) == 7:
+		w.calm, c.leftover = true, 0
 	}
 	c.until = w.Now().Add(set.For)
 	c.onStep, w.OnInput = c.tender, set.OnInput
@@ -128,6 +132,7 @@ func (c *Chaos) document() string {
 }
 
 func (c *Chaos) say(format string, args ...any) {
+	c.said++
 	c.trace.add(entry{at: c.Now(), text: fmt.Sprintf(format, args...)})
 }
 
@@ -147,8 +152,12 @@ func (c *Chaos) Run() []string {
 		}
 		c.leftover = tender
 	}
-	c.drawFaults()
-	c.plan()
+	if !c.calm {
+		c.drawFaults()
+	}
+	if !c.calm || c.pick("a day without faults", 4) < 3 {
+		c.plan()
+	}
 	for c.Now() < c.until && len(c.Broken) == 0 {
 		c.World.Run(time.Second)
 	}

@@ -79,6 +79,7 @@ func (c *Chaos) breakMember(m *Member) {
 		c.say("%s stays broken", m.name)
 		return
 	}
+	c.injected++
 	switch how := c.pick("how it is broken", 6); {
 	case how == 1 && c.fenceable(m):
 		c.say("the agent of %s is killed", m.name)

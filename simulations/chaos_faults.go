@@ -70,12 +70,18 @@ func (c *Chaos) fault(m *Member) {
 		return
 	}
 	kinds := c.kinds()
+	if c.calm {
+		kinds = kinds[:len(kinds)-1] // nobody can count small faults
+	}
 	if k := c.pick("fault", 1+len(kinds)); k > 0 {
-		kinds[k-1](m)
+		said := c.said
+		if kinds[k-1](m); c.said > said {
+			c.injected++
+		}
 	}
 }
 
-// kinds are the faults; those that stand twice come twice as often.
+// kinds are the faults, the small ones last; those that stand twice come twice as often.
 func (c *Chaos) kinds() []func(m *Member) {
 	if c.faults == nil {
 		c.faults = []func(m *Member){

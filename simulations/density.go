@@ -20,6 +20,9 @@ func (c *Chaos) pauseBetween() time.Duration {
 	if c.every != 0 {
 		return c.time("pause between faults", 2*c.every)
 	}
+	if c.calm {
+		return 30*time.Second + c.time("pause on a calm day", 90*time.Second)
+	}
 	pause := c.time("pause between faults", 8*time.Second)
 	if c.pick("a fault soon after", 3) == 2 {
 		pause = c.time("pause between faults", 300*time.Millisecond)

@@ -110,6 +110,27 @@ var Mutants = []Mutant{
 	}},
 	{Name: "nothing is promoted", Breaks: []string{"L1", "L2"}, decide: drop(events.ActPromote)},
 	{Name: "a diverged member is never rewound", Breaks: []string{"L1", "L2"}, decide: drop(events.ActRewind)},
+	{Name: "nobody leads while another member does not answer", Breaks: []string{"L1"}, decide: func(m *Member, d *events.Decision) {
+		for _, o := range m.w.members {
+			if !o.alive || o.frozen || o.isolated {
+				d.Effects = leavingOut(d.Effects, func(a events.Action) bool { return a.ActionKind() == events.ActAcquireLease })
+				return
+			}
+		}
+	}},
+	{Name: "the end of a copy is not noticed", Breaks: []string{"L1", "L2", "L4"}, fact: func(_ *Member, f events.Fact) events.Fact {
+		if e, ok := f.(events.EffectFinished); ok && e.Action == events.ActClone {
+			return events.TimerFired{}
+		}
+		return f
+	}},
+	{Name: "effects are issued without a deadline", Breaks: []string{"L4"}, decide: func(_ *Member, d *events.Decision) {
+		for i := range d.Effects {
+			if d.Effects[i].Action.ActionKind() == events.ActStopPostgres {
+				d.Effects[i].Deadline = 0
+			}
+		}
+	}},
 	{Name: "a leader resigns for no reason", Breaks: []string{"L3"}, decide: func(m *Member, d *events.Decision) {
 		if d.From == engine.Leading && d.To == engine.Leading && d.Input%500 == 499 && len(d.Effects) == 0 {
 			m.w.after(time.Millisecond, func() { m.pg.Kill() })
