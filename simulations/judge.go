@@ -36,6 +36,7 @@ func newJudges(w *World) []judge {
 		&singleWriter{watching: of("S1")}, &ackedWrites{watching: of("S2")}, &eligiblePromotion{watching: of("S3")},
 		&lockBeforePromote{watching: of("S4")}, &noDestruction{watching: of("S5")}, &oneEffect{watching: of("S6")},
 		&identity{watching: of("S7")}, &configSafety{watching: of("S8")}, &slots{watching: of("S9")},
-		&handsOff{watching: of("S11")}, &noFlapping{watching: of("L3")}, &noDeadEnd{watching: of("L4")}, &responsive{watching: of("L5")}, &explainable{watching: of("L7")},
+		&handsOff{watching: of("S11")}, &noFlapping{watching: of("L3")}, &noDeadEnd{watching: of("L4")},
+		&responsive{watching: of("L5")}, &explainable{watching: of("L7")},
 	}
 }
