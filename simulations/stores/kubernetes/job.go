@@ -83,7 +83,8 @@ func (j *job) settle() bool {
 		j.uncertain = false
 		return false
 	}
-	if (now == nil) == (was == nil) && (now == nil || now.by == was.by && now.value == was.value) {
+	gone := now == nil && was == nil && j.r.Op == stores.Put // it may have been written by this job, and deleted by another
+	if !gone && (now == nil) == (was == nil) && (now == nil || now.by == was.by && now.value == was.value) {
 		j.uncertain = false // another write was first, so this one was refused and always will be
 		return false
 	}

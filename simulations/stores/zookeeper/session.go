@@ -120,9 +120,12 @@ func (d *doing) next() {
 	share := min(max(left/3, shortest), longest<<min(d.lost, 4), left)
 	d.a.m.env.After(share, d.current(func() {
 		lane := d.lane
+		again := !d.unrepeatable()
 		d.failed()
 		lane.drop()
-		d.next()
+		if again {
+			d.next()
+		}
 	}))
 	d.attempt(d)
 }
@@ -147,6 +150,9 @@ func (d *doing) failed() {
 
 // again begins another attempt after a moment, when the connection was lost or what was read has changed.
 func (d *doing) again() {
+	if d.unrepeatable() {
+		return
+	}
 	d.failed()
 	left := d.r.Deadline.Sub(d.a.m.env.Now())
 	d.a.m.env.After(max(0, min(left, time.Duration(min(d.lost-1, 5))*20*time.Millisecond)), d.current(d.next))
@@ -251,6 +257,15 @@ func (d *doing) write(c *conn, ops []op, f func(r result)) {
 			f(r)
 		}
 	})
+}
+
+// unrepeatable answers for a write without a condition whose answer was lost: once more it could undo what another has written since.
+func (d *doing) unrepeatable() bool {
+	if !d.writing || d.r.Expect != events.Any || d.r.Op != stores.Put && d.r.Op != stores.Delete {
+		return false
+	}
+	d.finish(stores.Response{Outcome: events.Unknown, Error: "the connection was lost before the answer"})
+	return true
 }
 
 // read reads the connected server's tree, after a barrier if the attempt has to be sure.
