@@ -351,11 +351,12 @@ var reasonGone = predicate{"what stranded this member has changed", func(s *stat
 type strandKey struct {
 	leader, initialize, systemID string
 	data                         events.DataState
-	rewind, discard              bool
+	rewind, discard, discardBad  bool
 }
 
 func (s *state) strandKey() strandKey {
-	k := strandKey{s.leader(), "", s.pg.Control.SystemID, s.pg.Data, s.settings.UsePgRewind, s.settings.RemoveDataDirectoryOnDivergence}
+	k := strandKey{leader: s.leader(), systemID: s.pg.Control.SystemID, data: s.pg.Data, rewind: s.settings.UsePgRewind,
+		discard: s.settings.RemoveDataDirectoryOnDivergence, discardBad: s.settings.RemoveDataDirectoryOnRewindFailure}
 	if s.view.Initialize != nil {
 		k.initialize = *s.view.Initialize
 	}

@@ -1,6 +1,7 @@
 package simulations
 
 import (
+	"strings"
 	"time"
 
 	"github.com/regent-ha/regent/backends"
@@ -128,7 +129,7 @@ func (m *Member) performLease(e events.Effect) {
 
 func (m *Member) askPeer(e events.Effect, p events.Peer) {
 	w := m.w
-	peer := w.Member(p.Name)
+	peer := w.at(p)
 	if peer == nil || peer.isolated || m.isolated || peer.frozen || kernel.Chance(w.net.env, "a peer's answer is lost", w.Faults.SlowPeer/2) {
 		m.postAfter(max(e.Deadline.Sub(w.Now())-time.Millisecond, 0), events.PeerAnswered{Effect: e.ID, Peer: events.PeerStatus{Name: p.Name, Error: "timeout"}})
 		return
@@ -157,6 +158,12 @@ func (m *Member) askPeer(e events.Effect, p events.Peer) {
 			}
 		})
 	})
+}
+
+// at finds who answers at a peer's address, which need not be the member of that name.
+func (w *World) at(p events.Peer) *Member {
+	host, _, _ := strings.Cut(strings.TrimPrefix(p.APIURL, "http://"), ":")
+	return w.Member(host)
 }
 
 // finish posts an outcome later, unless the effect is cancelled before.

@@ -9,12 +9,16 @@ const (
 	AgentFrozen
 	AgentStopped
 	GuardKilled
+	GuardDeaf
 	HostCrashed
 	PostmasterKilled
 	PostgresHung
 	PromotedByHand
+	PostgresByHand
+	BackendKilled
 	DataGone
 	DataForeign
+	DataSpoiled
 	StoreCut
 	StoreCutOneWay
 	MembersCut
@@ -42,12 +46,16 @@ var faultNames = [faultsMax]string{
 	AgentFrozen:       "the agent is frozen",
 	AgentStopped:      "the agent is asked to stop",
 	GuardKilled:       "the guard is killed",
+	GuardDeaf:         "the guard takes no deadline",
 	HostCrashed:       "the host crashes",
 	PostmasterKilled:  "the postmaster is killed",
 	PostgresHung:      "PostgreSQL hangs",
 	PromotedByHand:    "somebody promotes by hand",
+	PostgresByHand:    "somebody starts or stops PostgreSQL by hand",
+	BackendKilled:     "a backend is killed",
 	DataGone:          "the data directory is emptied",
 	DataForeign:       "another cluster's data is put there",
+	DataSpoiled:       "the data directory is spoiled",
 	StoreCut:          "cut from the store, both ways",
 	StoreCutOneWay:    "cut from the store, one way",
 	MembersCut:        "cut from other members",

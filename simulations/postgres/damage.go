@@ -16,6 +16,15 @@ func (s *Server) Empty() {
 	s.c.Changed()
 }
 
+// Launch is pg_ctl start, as a replica after a standby.signal was put there. It returns why PostgreSQL would end at once, or nothing.
+func (s *Server) Launch(replica bool) string {
+	if why := s.requireControl(); why != "" {
+		return why
+	}
+	s.KillAll()
+	return s.launch(replica)
+}
+
 // Spoil replaces the data directory by something that is none.
 func (s *Server) Spoil() {
 	s.KillAll()

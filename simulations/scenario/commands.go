@@ -20,9 +20,9 @@ type Command struct {
 // Commands are all commands, sorted by name.
 func Commands() []Command {
 	return []Command{
-		clientsCommand, clusterCommand, configCommand, cutCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
-		hangCommand, joinCommand, killCommand, pauseCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand,
-		restartCommand, resumeCommand, startCommand, stopCommand, storeCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
+		clientsCommand, clusterCommand, configCommand, cutCommand, effectsCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
+		hangCommand, joinCommand, killCommand, pauseCommand, pgctlCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand,
+		restartCommand, resumeCommand, spoilCommand, startCommand, stopCommand, storeCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
 		wedgeCommand, writesCommand,
 	}
 }

@@ -105,6 +105,16 @@ func (f *fake) JoinStore(m string) error        { return f.say("join store %s", 
 func (f *fake) CutMembers(a, b []string) error  { return f.say("cut %v from %v", a, b) }
 func (f *fake) JoinMembers(a, b []string) error { return f.say("join %v to %v", a, b) }
 
+func (f *fake) StartPostgres(m string, replica bool) error {
+	return f.say("pg_ctl start %s, replica %v", m, replica)
+}
+func (f *fake) StopPostgres(m string) error           { return f.say("pg_ctl stop %s", m) }
+func (f *fake) CrashBackend(m string) error           { return f.say("crash backend %s", m) }
+func (f *fake) SpoilData(m string) error              { return f.say("spoil data %s", m) }
+func (f *fake) DeafenGuard(m string, deaf bool) error { return f.say("guard %s deaf %v", m, deaf) }
+func (f *fake) FailEffects(fail bool) error           { return f.say("effects fail %v", fail) }
+func (f *fake) SlowEffects(slow bool) error           { return f.say("effects slow %v", slow) }
+
 func (f *fake) StoreServers() int               { return f.cluster.StoreServers }
 func (f *fake) StoreLeader() (int, error)       { return 2, nil }
 func (f *fake) KillStoreServer(n int) error     { return f.say("kill server %d", n) }
