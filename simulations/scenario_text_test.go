@@ -36,7 +36,8 @@ func scenarioOn(t *testing.T, path string) {
 		if !f.PlaysOn(store) {
 			continue
 		}
-		outputs, err := scenario.Play(f, NewStage(store, kernel.Harmless()))
+		stage := NewStage(store, kernel.Harmless())
+		outputs, err := scenario.Play(f, stage)
 		if err != nil {
 			t.Errorf("on %s: %v", store, err)
 			continue
@@ -48,6 +49,7 @@ func scenarioOn(t *testing.T, path string) {
 			}
 		}
 		came[store] = outputs
+		count(scenarioKey(path, store), stage.Counts())
 		if *rewrite {
 			continue
 		}

@@ -211,13 +211,13 @@ func chaptersOf(days, played *coverage.Counts) (all []chapter, fired, silent int
 		}
 		inDays, inScenarios := days.Rule(r.ID), played.Rule(r.ID)
 		line := ruleLine{ID: string(r.ID), Why: r.Why, Refusal: r.Refusal, Days: countedCell(inDays), Scenarios: countedCell(inScenarios)}
-		switch why := coverage.WhySilent(r.ID); {
+		switch listed := coverage.WhySilent(r.ID); {
 		case inDays+inScenarios > 0:
 			fired++
 			count[i]++
-		case why != "":
+		case listed != nil:
 			silent++
-			line.Note, line.Class = why, "listed"
+			line.Note, line.Class = listed.Why, "listed"
 		default:
 			line.Note, line.Class = "not in these runs", "absent"
 		}
