@@ -180,12 +180,27 @@ func (s *state) wantedUpstream() events.Upstream {
 		return events.Upstream{}
 	}
 	m := s.view.Member(leader)
-	if rf := s.member.Tags.ReplicateFrom; rf != "" && rf != s.self() {
+	if rf := s.member.Tags.ReplicateFrom; rf != "" && !s.inCircle(rf, leader) {
 		if c := s.view.Member(rf); c != nil && c.ConnURL != "" {
 			m = c
 		}
 	}
 	return upstreamOf(m)
+}
+
+// inCircle tells that replicatefrom leads from a member to this one, or round and round: nothing would come that way.
+func (s *state) inCircle(from, leader string) bool {
+	for range s.view.Members {
+		if from == s.self() {
+			return true
+		}
+		m := s.view.Member(from)
+		if m == nil || from == leader || m.EffectiveTags().ReplicateFrom == "" {
+			return false
+		}
+		from = m.EffectiveTags().ReplicateFrom
+	}
+	return true
 }
 
 func upstreamOf(m *events.MemberRecord) events.Upstream {
