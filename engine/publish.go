@@ -12,7 +12,7 @@ func (e *Engine) Status() *Status {
 	p := &Status{
 		Member: s.member, Version: s.version, At: s.now, Wall: s.wall,
 		State: s.life, Rule: s.rule, Why: s.why, Refusals: slices.Clone(s.refusals),
-		View: s.view.View, DCSReachable: s.dcsUp, DCSLastSeen: s.dcsSeenWall,
+		View: s.view.Copy(), DCSReachable: s.dcsUp, DCSLastSeen: s.dcsSeenWall,
 		Settings: s.settings, SettingsDoc: s.settingsDoc, SettingsErrors: slices.Clone(s.settingsErrs),
 		Postgres: s.pg, PostgresState: s.postgresState(), Role: s.role(),
 		Guard: s.guard, FenceStrength: s.fenceStrength(), ScheduledRestart: s.scheduled,
@@ -21,7 +21,6 @@ func (e *Engine) Status() *Status {
 	if e.held != nil && e.held.ID == s.rule {
 		p.Why = fill(e.held.Why, s) // with the facts of now
 	}
-	p.View.Members = slices.Clone(s.view.Members)
 	p.View.Problems = slices.Clone(s.view.Problems)
 	p.View.Leader = s.leader()
 	if s.lease.held {

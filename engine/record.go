@@ -100,7 +100,12 @@ func (s *state) memberText() string {
 			m.PendingRestartReason[p.Name] = events.OldNew{Old: p.Old, New: p.New}
 		}
 	}
-	b, err := json.Marshal(&m)
+	var room [512]byte
+	if b, ok := m.AppendPlain(room[:0]); ok {
+		return string(b)
+	}
+	rare := m // which only then has to be on the heap
+	b, err := json.Marshal(&rare)
 	if err != nil {
 		return "{}" // tags were checked when the configuration was read
 	}

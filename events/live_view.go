@@ -6,11 +6,18 @@ import (
 )
 
 // LiveView is a view that goes on being folded. It remembers the text of every key, so that a text is read once: most
-// snapshots and many changes say again what is known, with at most another revision. A copy of View stays as it is
-// when the LiveView goes on; the LiveView itself must not be copied.
+// snapshots and many changes say again what is known, with at most another revision. The LiveView must not be copied: Copy gives a view that
+// stays as it is when the LiveView goes on.
 type LiveView struct {
 	View
 	texts []KeyValue // of every key that is there, sorted by it
+}
+
+// Copy is the view as it is now.
+func (l *LiveView) Copy() View {
+	v := l.View
+	v.Members = slices.Clone(v.Members) // the only memory that a change writes into
+	return v
 }
 
 // TakeSnapshot makes the view what ParseView gives for s. Of s it keeps the texts only.
@@ -107,21 +114,38 @@ func (l *LiveView) remember(kv KeyValue) {
 
 // take folds a key that is there already: a text that is as before has only another revision.
 func (l *LiveView) take(known, now *KeyValue) {
-	if known.Value == now.Value {
+	switch {
+	case known.Value == now.Value:
 		l.setRevision(now.Key, now.Revision)
-	} else {
+	case !l.retake(now):
 		l.View.Apply(DCSChange{KeyValue: *now})
 	}
 	*known = *now
 }
 
+// retake puts the new record of a member that is known in the place of the old one, where nothing is wrong with it or with any other key.
+func (l *LiveView) retake(now *KeyValue) bool {
+	name, ok := strings.CutPrefix(now.Key, KeyMembers)
+	if !ok || len(l.Problems) > 0 {
+		return false
+	}
+	m := l.Member(name)
+	r, ok := readPlainMember(now.Value)
+	if m == nil || !ok {
+		return false
+	}
+	r.Name, r.Revision = m.Name, now.Revision
+	*m, l.Revision = r, max(l.Revision, now.Revision)
+	return true
+}
+
 // setRevision notes that a key was written again with the text that it had.
-func (v *View) setRevision(key string, revision uint64) {
+func (l *LiveView) setRevision(key string, revision uint64) {
+	v := &l.View
 	v.Revision = max(v.Revision, revision)
 	if name, ok := strings.CutPrefix(key, KeyMembers); ok {
-		if m := v.Member(name); m != nil && m.Revision != revision {
-			v.Members = slices.Clone(v.Members)
-			v.Member(name).Revision = revision
+		if m := v.Member(name); m != nil {
+			m.Revision = revision
 		}
 		return
 	}

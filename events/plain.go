@@ -172,3 +172,53 @@ func (p *plainForm) number(bits int) (uint64, bool) {
 	*p = (*p)[i:]
 	return n, err == nil
 }
+
+// AppendPlain appends the record as encoding/json writes it. It tells false, and what it appended is of no use, if the record holds anything rare.
+func (m *MemberRecord) AppendPlain(b []byte) ([]byte, bool) {
+	if m.CheckpointAfterPromo != nil || m.Tags != nil || m.PendingRestart || len(m.PendingRestartReason) > 0 || m.ScheduledRestart != nil || m.Pause {
+		return b, false
+	}
+	b, begin, ok := append(b, '{'), len(b)+1, true
+	field := func(key string) {
+		if len(b) > begin {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), key...), `":`...)
+	}
+	text := func(key, value string) {
+		if value != "" {
+			field(key)
+			b = append(append(append(b, '"'), value...), '"')
+			ok = ok && isPlain(value)
+		}
+	}
+	number := func(key string, value uint64) {
+		if value != 0 {
+			field(key)
+			b = strconv.AppendUint(b, value, 10)
+		}
+	}
+	text("conn_url", m.ConnURL)
+	text("api_url", m.APIURL)
+	text("state", m.State)
+	text("role", m.Role)
+	text("version", m.Version)
+	text("proxy_url", m.ProxyURL)
+	number("xlog_location", uint64(m.XlogLocation))
+	number("receive_lsn", uint64(m.ReceiveLSN))
+	number("replay_lsn", uint64(m.ReplayLSN))
+	text("replication_state", m.ReplicationState)
+	number("timeline", uint64(m.Timeline))
+	return append(b, '}'), ok
+}
+
+// isPlain tells that encoding/json writes a text as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ' || c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		}
+	}
+	return true
+}

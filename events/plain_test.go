@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -62,5 +63,47 @@ func sameAsJSON[T any](t *testing.T, text string, got T) {
 	want, err := decode[T]([]byte(text))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%q\ngot  %+v\nwant %+v, %v", text, got, want, err)
+	}
+}
+
+// What is written in the plain form is what encoding/json writes.
+func TestPlainFormIsWhatJSONWrites(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	texts := []string{"", "", "running", "http://n1:8008/patroni", "a b~!", `"`, `\`, "<", ">", "&", "é", "\x7f", "\x00", "\xff"}
+	text := func() string { return texts[r.IntN(len(texts))] }
+	number := func() uint64 { return r.Uint64() >> (r.IntN(65)) }
+	rare := func() bool { return r.IntN(20) == 0 }
+	plain := 0
+	for range 100_000 {
+		texts = texts[:5]
+		if rare() {
+			texts = texts[:cap(texts)]
+		}
+		m := MemberRecord{ConnURL: text(), APIURL: text(), State: text(), Role: text(), Version: text(), ProxyURL: text(), XlogLocation: LSN(number()),
+			ReceiveLSN: LSN(number()), ReplayLSN: LSN(number()), ReplicationState: text(), Timeline: Timeline(number()), Pause: rare(), PendingRestart: rare()}
+		if rare() {
+			m.Tags = &Tags{NoSync: true}
+		}
+		if rare() {
+			m.CheckpointAfterPromo = new(bool)
+		}
+		if rare() {
+			m.ScheduledRestart = &ScheduledRestart{Role: "primary"}
+		}
+		if rare() {
+			m.PendingRestartReason = map[string]OldNew{"port": {Old: 1, New: 2}}
+		}
+		got, ok := m.AppendPlain([]byte("before"))
+		if !ok {
+			continue
+		}
+		plain++
+		want, err := json.Marshal(&m)
+		if err != nil || string(got) != "before"+string(want) {
+			t.Fatalf("%+v\ngot  %s\nwant %s, %v", m, got, want, err)
+		}
+	}
+	if plain < 50_000 {
+		t.Errorf("only %d of the records were plain: the test compares little", plain)
 	}
 }
