@@ -38,8 +38,11 @@ var (
 	// mayBeDuplicate looks at the record that the first snapshot brought: a restarted agent has the
 	// address of its record.
 	mayBeDuplicate = predicate{"a member of this name was recorded at another address", func(s *state) bool {
+		if !s.viewKnown || s.published.member != "" {
+			return false
+		}
 		m := s.view.Member(s.self())
-		return s.viewKnown && s.published.member == "" && m != nil && m.APIURL != "" && m.APIURL != s.member.APIURL
+		return m != nil && m.APIURL != "" && m.APIURL != s.member.APIURL
 	}}
 	otherOfMyName = predicate{"the other member of this name answers", func(s *state) bool {
 		return mayBeDuplicate.ok(s) && len(s.ask.answers) == 1 && s.ask.answers[0].Reachable

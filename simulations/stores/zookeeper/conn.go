@@ -49,13 +49,65 @@ func (m *Model) newConn(s *server, line stores.Line) *conn {
 	return &conn{m: m, s: s, line: line, open: true}
 }
 
+// packet is something on its way between a client and its server. Those that arrived are used again.
+type packet struct {
+	c  *conn
+	up bool // to the server
+	f  func()
+	do func() // arrive
+}
+
+func (c *conn) packet(up bool, f func()) func() {
+	m := c.m
+	var p *packet
+	if n := len(m.packets); n > 0 {
+		p, m.packets = m.packets[n-1], m.packets[:n-1]
+	} else {
+		p = &packet{}
+		p.do = p.arrive
+	}
+	p.c, p.up, p.f = c, up, f
+	return p.do
+}
+
+// arrive happens once at most.
+func (p *packet) arrive() {
+	c, f := p.c, p.f
+	p.c, p.f = nil, nil
+	c.m.packets = append(c.m.packets, p)
+	switch {
+	case !p.up:
+		if c.open {
+			f()
+		}
+	case !c.s.up:
+		c.down(c.broken) // connection refused
+	case c.s.frozen:
+		c.s.take(func() {
+			if !c.gone {
+				f()
+			}
+		})
+	case !c.gone:
+		f()
+	}
+}
+
+// draw tells what becomes of a packet.
+func (c *conn) draw(up bool) (time.Duration, stores.Fate) {
+	if up {
+		return c.line.Send(c.s.id)
+	}
+	return c.line.Return(c.s.id)
+}
+
 // transmit brings f to the other end.
-func (c *conn) transmit(p *pipe, draw func(int) (time.Duration, stores.Fate), f func()) {
+func (c *conn) transmit(p *pipe, up bool, f func()) {
 	if len(p.held) > 0 {
 		p.held = append(p.held, f)
 		return
 	}
-	d, fate := draw(c.s.id)
+	d, fate := c.draw(up)
 	switch fate {
 	case stores.Arrives:
 		now := c.m.env.Now()
@@ -66,17 +118,17 @@ func (c *conn) transmit(p *pipe, draw func(int) (time.Duration, stores.Fate), f 
 	default:
 		p.held = append(p.held, f)
 		p.wait = firstRetry
-		c.retransmit(p, draw)
+		c.retransmit(p, up)
 	}
 }
 
-func (c *conn) retransmit(p *pipe, draw func(int) (time.Duration, stores.Fate)) {
+func (c *conn) retransmit(p *pipe, up bool) {
 	c.m.env.After(p.wait, func() {
 		if !c.open {
 			p.held = nil // closed with a reset: what was not sent is not sent any more
 			return
 		}
-		d, fate := draw(c.s.id)
+		d, fate := c.draw(up)
 		switch fate {
 		case stores.Arrives:
 			held := p.held
@@ -93,36 +145,19 @@ func (c *conn) retransmit(p *pipe, draw func(int) (time.Duration, stores.Fate)) 
 			c.broken()
 		default:
 			p.wait = min(2*p.wait, lastRetry)
-			c.retransmit(p, draw)
+			c.retransmit(p, up)
 		}
 	})
 }
 
 // toServer lets f happen at the server, when it runs and has not closed the connection.
-func (c *conn) toServer(f func()) {
-	c.transmit(&c.up, c.line.Send, func() {
-		if !c.s.up {
-			c.down(c.broken) // connection refused
-			return
-		}
-		c.s.take(func() {
-			if !c.gone {
-				f()
-			}
-		})
-	})
-}
+func (c *conn) toServer(f func()) { c.transmit(&c.up, true, c.packet(true, f)) }
 
 // down lets f happen at the client, if it still has the connection.
 func (c *conn) down(f func()) {
-	if !c.open {
-		return
+	if c.open {
+		c.transmit(&c.back, false, c.packet(false, f))
 	}
-	c.transmit(&c.back, c.line.Return, func() {
-		if c.open {
-			f()
-		}
-	})
 }
 
 // broken is the client that learns of the end of the connection, or makes it.

@@ -41,6 +41,8 @@ type Model struct {
 	// electing tells that an election is planned.
 	electing bool
 	members  []*Session
+	packets  []*packet  // to be used again
+	hops     []*hopping // likewise
 }
 
 // New starts an ensemble, which elects its first leader at once.

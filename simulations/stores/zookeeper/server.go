@@ -30,7 +30,30 @@ func (m *Model) send(a, b *server, f func()) {
 		l.held = append(l.held, f)
 		return
 	}
-	m.env.After(hop, func() { b.take(f) })
+	var h *hopping
+	if n := len(m.hops); n > 0 {
+		h, m.hops = m.hops[n-1], m.hops[:n-1]
+	} else {
+		h = &hopping{m: m}
+		h.do = h.arrive
+	}
+	h.to, h.f = b, f
+	m.env.After(hop, h.do)
+}
+
+// hopping is a message between two servers. Those that arrived are used again.
+type hopping struct {
+	m  *Model
+	to *server
+	f  func()
+	do func() // arrive
+}
+
+func (h *hopping) arrive() {
+	to, f := h.to, h.f
+	h.to, h.f = nil, nil
+	h.m.hops = append(h.m.hops, h)
+	to.take(f)
 }
 
 // flushLinks sends what waited in links that are no longer cut.
@@ -89,11 +112,16 @@ func (s *server) take(f func()) {
 func (s *server) after(d time.Duration, f func()) {
 	term := s.term
 	s.m.env.After(d, func() {
-		s.take(func() {
-			if s.term == term {
-				f()
-			}
-		})
+		switch {
+		case s.frozen:
+			s.take(func() {
+				if s.term == term {
+					f()
+				}
+			})
+		case s.up && s.term == term:
+			f()
+		}
 	})
 }
 
