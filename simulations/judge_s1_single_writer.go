@@ -9,7 +9,7 @@ type singleWriter struct {
 }
 
 func (j *singleWriter) event() {
-	if w := j.w.writers; len(w) > 1 && !j.told {
+	if w := j.w.judges.writers; len(w) > 1 && !j.told {
 		j.told = true
 		j.breaks("%s and %s accept writes at once", w[0].name, w[1].name)
 	}

@@ -21,8 +21,8 @@ type ackedWrites struct {
 
 func (j *ackedWrites) event() {
 	var m *Member
-	if len(j.w.writers) > 0 {
-		m = j.w.writers[0]
+	if len(j.w.judges.writers) > 0 {
+		m = j.w.judges.writers[0]
 	}
 	if m != j.now {
 		if j.now = m; m != nil {

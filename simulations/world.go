@@ -76,8 +76,7 @@ type World struct {
 	wipedAt   events.Instant // when the store last lost what it had acknowledged
 	atOnce    int            // events of this instant
 	operators operators
-	judges    []judge
-	writers   []*Member                       // whose PostgreSQL accepts writes now: what judges ask after every event
+	judges    bench
 	onStep    func(*Member, *events.Decision) // watches every decision before it is performed
 }
 
@@ -102,7 +101,7 @@ func New(set Settings) *World {
 	w.hosts, w.schedule = w.k.Domain("hosts"), w.k.Domain("schedule")
 	w.net = newNetwork(w)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
-	w.judges = newJudges(w)
+	w.judges.appoint(newJudges(w))
 	w.servers = postgres.NewCluster(postgres.Host{Env: w.k.Domain("postgres"), Reaches: w.reaches, Exited: w.exited})
 	w.servers.Archive = !set.NoArchive
 	w.clients = newClients(w)
@@ -166,20 +165,8 @@ func (w *World) next(end events.Instant) bool {
 	} else if w.atOnce > mostAtOnce {
 		w.breaks("T1: time stands still: events bring forth events at one instant")
 	}
-	w.findWriters()
-	for _, j := range w.judges {
-		j.event()
-	}
+	w.judges.event(w.members)
 	return true
-}
-
-func (w *World) findWriters() {
-	w.writers = w.writers[:0]
-	for _, m := range w.members {
-		if m.pg.Accepts() {
-			w.writers = append(w.writers, m)
-		}
-	}
 }
 
 func (w *World) breaks(text string) {
@@ -203,7 +190,7 @@ func (w *World) note(m *Member, in *events.Input, d *events.Decision) {
 	if w.OnInput != nil {
 		w.OnInput(m.name, *in, d)
 	}
-	for _, j := range w.judges {
+	for _, j := range w.judges.steps {
 		j.step(m, in, d)
 	}
 	if w.onStep != nil {
