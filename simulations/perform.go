@@ -60,10 +60,25 @@ func (m *Member) perform(e events.Effect) {
 }
 
 // ask sends a request to the store.
-func (m *Member) ask(e events.Effect, r stores.Request, answer func(stores.Response)) {
-	run, mutant := m.run, m.w.set.Mutant
-	r.Deadline = e.Deadline
-	if mutant != nil && mutant.send != nil && !mutant.send(m, &r) {
+func (m *Member) ask(deadline events.Instant, r stores.Request, answer func(stores.Response)) {
+	r.Deadline = deadline
+	if mutant := m.w.set.Mutant; mutant != nil {
+		m.askWrongly(mutant, r, answer)
+		return
+	}
+	run, op := m.run, r.Op
+	m.session.Do(r, func(resp stores.Response) {
+		if m.run == run {
+			m.w.Counts.Request(op, resp.Outcome)
+			answer(resp)
+		}
+	})
+}
+
+// askWrongly is ask as a mutant does it.
+func (m *Member) askWrongly(mutant *Mutant, r stores.Request, answer func(stores.Response)) {
+	run, op := m.run, r.Op
+	if mutant.send != nil && !mutant.send(m, &r) {
 		lease := backends.Lease{Epoch: r.Epoch, SentAt: m.w.Now(), TTL: r.TTL}
 		m.w.after(time.Millisecond, func() {
 			if m.run == run {
@@ -76,8 +91,8 @@ func (m *Member) ask(e events.Effect, r stores.Request, answer func(stores.Respo
 		if m.run != run {
 			return
 		}
-		m.w.Counts.Request(r.Op, resp.Outcome)
-		if mutant != nil && mutant.answer != nil {
+		m.w.Counts.Request(op, resp.Outcome)
+		if mutant.answer != nil {
 			mutant.answer(m, &r, &resp)
 		}
 		answer(resp)
@@ -86,11 +101,12 @@ func (m *Member) ask(e events.Effect, r stores.Request, answer func(stores.Respo
 
 // write is a request to the store that has no outcome of its own kind.
 func (m *Member) write(e events.Effect, r stores.Request) {
-	m.ask(e, r, func(resp stores.Response) {
-		if r.Op == stores.Snapshot && resp.Outcome == events.Done {
+	id, kind, op := e.ID, e.Action.ActionKind(), r.Op
+	m.ask(e.Deadline, r, func(resp stores.Response) {
+		if op == stores.Snapshot && resp.Outcome == events.Done {
 			m.post(resp.Snapshot)
 		}
-		m.post(events.EffectFinished{Effect: e.ID, Ended: m.w.Now(), Action: e.Action.ActionKind(), Outcome: resp.Outcome, Error: resp.Error,
+		m.post(events.EffectFinished{Effect: id, Ended: m.w.Now(), Action: kind, Outcome: resp.Outcome, Error: resp.Error,
 			Result: events.Result{Revision: resp.Revision}})
 	})
 }
@@ -111,8 +127,9 @@ func (m *Member) performLease(e events.Effect) {
 		op, r.Op, r.To, r.TTL = events.LeaseHandOver, stores.HandOver, a.To, a.TTL
 		m.force.Resign(e.Epoch)
 	}
-	m.ask(e, r, func(resp stores.Response) {
-		out := events.LeaseOutcome{Effect: e.ID, Op: op, Outcome: resp.Outcome, Error: resp.Error}
+	id, epoch := e.ID, e.Epoch
+	m.ask(e.Deadline, r, func(resp stores.Response) {
+		out := events.LeaseOutcome{Effect: id, Op: op, Outcome: resp.Outcome, Error: resp.Error}
 		if op == events.LeaseAcquire || op == events.LeaseRenew {
 			switch resp.Outcome {
 			case events.Done:
@@ -120,7 +137,7 @@ func (m *Member) performLease(e events.Effect) {
 				out.Epoch, out.SentAt, out.TTL = l.Epoch, l.SentAt, l.TTL
 				m.force.Hold(l.Epoch, l.SentAt, l.SentAt.Add(l.TTL))
 			case events.Lost:
-				m.force.Resign(e.Epoch)
+				m.force.Resign(epoch)
 			}
 		}
 		m.post(out)

@@ -57,7 +57,7 @@ func (w *World) resume(mo *Moment) (leftOut []string) {
 		}
 		m.resumeGuard(&mo.Members[i])
 	}
-	for _, j := range w.judges {
+	for _, j := range w.judges.events {
 		if id, ok := j.(*identity); ok {
 			id.newest = mo.Timeline
 		}

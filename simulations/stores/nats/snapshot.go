@@ -81,6 +81,7 @@ func (c *call) readMore(r result) {
 }
 
 func (d *read) take(batch []entry) {
+	d.found = slices.Grow(d.found, len(batch))
 	for _, e := range batch {
 		if i := slices.IndexFunc(d.found, func(o entry) bool { return o.key == e.key }); i >= 0 {
 			d.found[i] = e
@@ -95,7 +96,7 @@ func (c *call) readGivenUp() { c.read.done(c, c.read.t.outcome()) }
 
 // snapshot is the directory of a read.
 func (d *read) snapshot() events.DCSSnapshot {
-	snap := events.DCSSnapshot{Revision: d.revision}
+	snap := events.DCSSnapshot{Revision: d.revision, Keys: make([]events.KeyValue, 0, len(d.found))}
 	for i := range d.found {
 		if e := &d.found[i]; e.live && isDirectory(e.key) {
 			snap.Keys = append(snap.Keys, events.KeyValue{Key: e.key, Value: e.value, Revision: e.seq})

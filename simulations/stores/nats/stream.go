@@ -1,7 +1,8 @@
 package nats
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,13 +98,22 @@ func (v *view) remove(key string) {
 
 // after lists what is newer than a sequence, in sequence order.
 func (v *view) after(seq uint64) []entry {
-	var newer []entry
+	n := 0
+	for i := range v.entries {
+		if v.entries[i].seq > seq {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	newer := make([]entry, 0, n)
 	for i := range v.entries {
 		if v.entries[i].seq > seq {
 			newer = append(newer, v.entries[i])
 		}
 	}
-	sort.Slice(newer, func(i, j int) bool { return newer[i].seq < newer[j].seq })
+	slices.SortFunc(newer, func(a, b entry) int { return cmp.Compare(a.seq, b.seq) })
 	return newer
 }
 
