@@ -129,8 +129,31 @@ func (p *plainForm) memberField(key string, m *MemberRecord) (ok bool) {
 	case "timeline":
 		n, ok = p.number(32)
 		m.Timeline = Timeline(n)
+	case "pause":
+		m.Pause, ok = p.truth()
+	case "tags":
+		t := &Tags{}
+		m.Tags = t
+		return p.object(func(key string) bool {
+			if key != "nofailover" {
+				return false
+			}
+			t.NoFailover, ok = p.truth()
+			return ok
+		})
 	}
 	return ok
+}
+
+// truth reads true or false.
+func (p *plainForm) truth() (bool, bool) {
+	for _, word := range [...]plainForm{"true", "false"} {
+		if len(*p) >= len(word) && (*p)[:len(word)] == word {
+			*p = (*p)[len(word):]
+			return word == "true", true
+		}
+	}
+	return false, false
 }
 
 func (p *plainForm) skip(c byte) bool {
@@ -175,7 +198,7 @@ func (p *plainForm) number(bits int) (uint64, bool) {
 
 // AppendPlain appends the record as encoding/json writes it. It tells false, and what it appended is of no use, if the record holds anything rare.
 func (m *MemberRecord) AppendPlain(b []byte) ([]byte, bool) {
-	if m.CheckpointAfterPromo != nil || m.Tags != nil || m.PendingRestart || len(m.PendingRestartReason) > 0 || m.ScheduledRestart != nil || m.Pause {
+	if m.CheckpointAfterPromo != nil || m.PendingRestart || len(m.PendingRestartReason) > 0 || m.ScheduledRestart != nil {
 		return b, false
 	}
 	b, begin, ok := append(b, '{'), len(b)+1, true
@@ -204,11 +227,23 @@ func (m *MemberRecord) AppendPlain(b []byte) ([]byte, bool) {
 	text("role", m.Role)
 	text("version", m.Version)
 	text("proxy_url", m.ProxyURL)
+	if m.Tags != nil {
+		rest := *m.Tags
+		if rest.NoFailover = false; !m.Tags.NoFailover || !rest.None() {
+			return b, false
+		}
+		field("tags")
+		b = append(b, `{"nofailover":true}`...)
+	}
 	number("xlog_location", uint64(m.XlogLocation))
 	number("receive_lsn", uint64(m.ReceiveLSN))
 	number("replay_lsn", uint64(m.ReplayLSN))
 	text("replication_state", m.ReplicationState)
 	number("timeline", uint64(m.Timeline))
+	if m.Pause {
+		field("pause")
+		b = append(b, "true"...)
+	}
 	return append(b, '}'), ok
 }
 

@@ -11,6 +11,8 @@ const plainRecord = `{"conn_url":"postgres://n1:5432/postgres","api_url":"http:/
 	`"version":"4.1.4","proxy_url":"x","xlog_location":67108864,"receive_lsn":18446744073709551615,"replay_lsn":0,` +
 	`"replication_state":"streaming","timeline":4294967295}`
 
+const plainRare = `{"state":"running","tags":{"nofailover":true},"timeline":1,"pause":true}`
+
 const plainHistory = `[[1,25623960,"no recovery target specified"],[2,25624000,"x","2026-01-01T00:00:00.000000+00:00"],` +
 	`[4294967295,18446744073709551615,"x","2026-01-01T00:00:00.000000+00:00","n2"]]`
 
@@ -21,6 +23,9 @@ func TestPlainFormIsWhatJSONReads(t *testing.T) {
 	if _, ok := readPlainMember(plainRecord); !ok {
 		t.Fatal("a member at work does not write the plain form")
 	}
+	if _, ok := readPlainMember(plainRare); !ok {
+		t.Fatal("a member in a pause, or that may not lead, does not write the plain form")
+	}
 	if _, ok := readPlainStatus(plainStatus); !ok {
 		t.Fatal("a leader at work does not write the plain form")
 	}
@@ -29,9 +34,9 @@ func TestPlainFormIsWhatJSONReads(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	pieces := []string{`"`, `\`, `,`, `{`, `}`, `:`, ` `, `0`, `00`, `9`, `.5`, `e1`, `-`, `null`, `true`, "\x00", "\x7f", "é", "\xff", `"state":5`,
-		`,"state":"x"`, `,"State":"x"`, `{"timeline":4294967296}`, `,"optime":7`, `,"n1":7`, `,"slots":{"a":1}`, `,"tags":{}`, `,"pause":true`, `,"other":1`, `{}`, `[`, `]`, `[]`, `[[]]`, `,""`, `,[1,2,"r"]`, ``}
+		`,"state":"x"`, `,"State":"x"`, `{"timeline":4294967296}`, `,"optime":7`, `,"n1":7`, `,"slots":{"a":1}`, `,"tags":{}`, `,"pause":true`, `,"tags":{"nofailover":false}`, `false`, `,"nofailover":false`, `"on"`, `:}`, `,"other":1`, `{}`, `[`, `]`, `[]`, `[[]]`, `,""`, `,[1,2,"r"]`, ``}
 	plain := 0
-	for _, whole := range []string{plainRecord, plainStatus, plainHistory} {
+	for _, whole := range []string{plainRecord, plainRare, plainStatus, plainHistory} {
 		for range 200_000 {
 			text := whole
 			for range r.IntN(3) { // something is put in the place of something
@@ -82,7 +87,7 @@ func TestPlainFormIsWhatJSONWrites(t *testing.T) {
 		m := MemberRecord{ConnURL: text(), APIURL: text(), State: text(), Role: text(), Version: text(), ProxyURL: text(), XlogLocation: LSN(number()),
 			ReceiveLSN: LSN(number()), ReplayLSN: LSN(number()), ReplicationState: text(), Timeline: Timeline(number()), Pause: rare(), PendingRestart: rare()}
 		if rare() {
-			m.Tags = &Tags{NoSync: true}
+			m.Tags = &Tags{NoFailover: r.IntN(3) > 0, NoSync: rare(), CloneFrom: rare()}
 		}
 		if rare() {
 			m.CheckpointAfterPromo = new(bool)
