@@ -16,6 +16,8 @@ type Moment struct {
 	Members []MemberMoment
 	// Contents are what the store held, as far as anybody knew.
 	Contents events.DCSSnapshot
+	// Settings are those in force.
+	Settings events.Settings
 	// History is that of the newest timeline.
 	History []events.TimelineSwitch
 	// Timeline is the newest on which anybody was seen to accept writes.
@@ -48,20 +50,21 @@ type MemberMoment struct {
 	Orders map[events.OperatorVerb]events.Instant
 }
 
-// settings reads the dynamic configuration of the moment: as the engine does, and as chaos edits it.
-func (mo *Moment) settings() (doc map[string]any, text string, s events.Settings) {
-	doc = map[string]any{}
+// config is the dynamic configuration in the store, or else the one that the members began with, and as chaos edits it: where it has
+// mistakes that is what is in force instead.
+func (mo *Moment) config() (text string, doc map[string]any) {
 	for _, kv := range mo.Contents.Keys {
-		if kv.Key == events.KeyConfig && json.Unmarshal([]byte(kv.Value), &doc) == nil {
+		if kv.Key == events.KeyConfig {
 			text = kv.Value
 		}
 	}
 	if text == "" && len(mo.Members) > 0 {
 		text = string(mo.Members[0].Config.Bootstrap)
-		if json.Unmarshal([]byte(text), &doc) != nil {
-			doc = map[string]any{}
-		}
 	}
-	s, _ = events.ParseSettings(json.RawMessage(text), events.DefaultSettings()) // what is wrong in it has its default, as in an engine
-	return doc, text, s
+	_, errs := events.ParseSettings(json.RawMessage(text), events.DefaultSettings())
+	if json.Unmarshal([]byte(text), &doc) != nil || doc == nil || len(errs) > 0 {
+		doc = map[string]any{"ttl": int(mo.Settings.TTL.Seconds()), "loop_wait": int(mo.Settings.LoopWait.Seconds()),
+			"retry_timeout": int(mo.Settings.RetryTimeout.Seconds())}
+	}
+	return text, doc
 }

@@ -21,10 +21,10 @@ func resumeChaos(set ChaosSettings) *Chaos {
 			guard = p
 		}
 	}
-	doc, text, settings := mo.settings()
+	text, doc := mo.config()
 	w := New(Settings{Seed: set.Seed, Tape: set.Tape, Store: set.Store, Mutant: set.Mutant, Begin: mo.At, Wall: mo.Wall, Guard: guard, Config: text})
 	w.OnInput = set.OnInput
-	c := &Chaos{World: w, doc: doc, resumed: true, ttl: settings.TTL, loopWait: settings.LoopWait, retry: settings.RetryTimeout}
+	c := &Chaos{World: w, doc: doc, resumed: true, ttl: mo.Settings.TTL, loopWait: mo.Settings.LoopWait, retry: mo.Settings.RetryTimeout}
 	c.leftOut = w.resume(mo)
 	c.leftover = 10 + c.pick("faults at tender moments", 40)
 	c.until = w.Now().Add(set.For)
@@ -105,7 +105,7 @@ func (w *World) resumeStore(mo *Moment) (leftOut []string) {
 	if !ok {
 		panic("the model of " + w.store.Kind() + " cannot begin in the middle of something")
 	}
-	_, _, settings := mo.settings()
+	settings := mo.Settings
 	b := stores.Beginning{Contents: mo.Contents}
 	for _, kv := range mo.Contents.Keys {
 		name, isMember := strings.CutPrefix(kv.Key, events.KeyMembers)

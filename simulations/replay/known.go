@@ -187,6 +187,7 @@ func (c *Cut) fill(m *Merged, members []*known) {
 	mo := c.Moment
 	mo.Contents = c.contents(members)
 	view := events.ParseView(mo.Contents)
+	mo.Settings = inForce(members)
 	for _, row := range view.History {
 		mo.History = append(mo.History, events.TimelineSwitch{Parent: row.Timeline, Switch: row.LSN, Reason: row.Reason})
 	}
@@ -213,6 +214,17 @@ func (c *Cut) fill(m *Merged, members []*known) {
 		}
 	}
 	c.leave("WAL that was removed: all is taken to be there; an archive is taken to be there; what clients wrote before the point is not counted as acknowledged")
+}
+
+// inForce are the settings of the member whose view of the store is the newest.
+func inForce(members []*known) events.Settings {
+	newest, settings := uint64(0), events.DefaultSettings()
+	for _, x := range members {
+		if x.status != nil && x.status.View.Revision >= newest {
+			newest, settings = x.status.View.Revision, x.status.Settings
+		}
+	}
+	return settings
 }
 
 func (c *Cut) leave(format string, args ...any) {

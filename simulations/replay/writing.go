@@ -96,7 +96,7 @@ func (w *Writing) cease(at events.Instant, how string) {
 func (t *Tracker) closed(m *watched, at events.Instant, how string) {
 	if w := m.writing; w != nil && !w.over {
 		w.cease(at, how)
-		if x := m.tenure; x.open() {
+		if x := m.tenure; x.holds(at) {
 			t.margin(MarginDown, x.until.Sub(at), 0, fmt.Sprintf("%s accepted no writes any more (%s) %%s before its lease would have ended", m.Member, how))
 		}
 	}

@@ -33,6 +33,15 @@ type Options struct {
 	Out, Log io.Writer
 
 	mutant *simulations.Mutant // what is run instead of the agents that are
+	// command is the program with its arguments that runs these days, for the line that repeats one: regent sim run if empty.
+	command string
+}
+
+func (o *Options) program() string {
+	if o.command == "" {
+		return "regent sim run"
+	}
+	return o.command
 }
 
 // ErrBroken says that an invariant did not hold. It was printed.
@@ -147,7 +156,7 @@ func (o *Options) one(set simulations.ChaosSettings, t *tally) {
 
 // again is the command that runs a seed once more.
 func (o *Options) again(set simulations.ChaosSettings, v simulations.Verdict) string {
-	command := fmt.Sprintf("regent sim run --backend %s --from %d --seeds 1 --for %v", v.Store, v.Seed, set.For)
+	command := fmt.Sprintf("%s --backend %s --from %d --seeds 1 --for %v", o.program(), v.Store, v.Seed, set.For)
 	if set.Wipes {
 		command += " --wipes"
 	}
@@ -169,7 +178,7 @@ func (o *Options) small(set simulations.ChaosSettings, c *simulations.Chaos, v s
 		return o.failed(c, v, command) // it failed twice with the same hash, and must fail again
 	}
 	file := fmt.Sprintf("%s/%s-%d.tape", strings.TrimSuffix(o.Tapes, "/"), v.Store, v.Seed)
-	command = "regent sim run --tape " + file
+	command = o.program() + " --tape " + file
 	if err := writeTape(file, s); err != nil {
 		command = err.Error()
 	}
