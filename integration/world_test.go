@@ -109,6 +109,26 @@ func (w *world) play(t *testing.T, scenarios ...scenario) {
 	if err := w.ReplayLogs(ctx); err != nil {
 		t.Error(err)
 	}
+	w.judgeLogs(ctx, t)
+}
+
+// judgeLogs judges what all members recorded: nothing is broken, their clocks are known from what they saw of each other, and a world of models can go
+// on from there.
+func (w *world) judgeLogs(ctx context.Context, t *testing.T) {
+	j, err := w.JudgeLogs(ctx)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, m := range j.Replay.Members {
+		if !m.Known || m.Doubt > time.Second {
+			t.Errorf("the clock of %s, which is that of all others, is known %v, with a doubt of %v", m.Name, m.Known, m.Doubt)
+		}
+	}
+	for _, x := range j.Replay.Closest {
+		t.Logf("%s: closest call (%s): %s", w.store, x.Kind, x.Text)
+	}
+	t.Logf("%s: left out: %v; with models: %v, left out: %v", w.store, j.Replay.LeftOut, j.Free.Verdicts, j.Free.LeftOut)
 }
 
 // settle waits until the cluster is whole again.

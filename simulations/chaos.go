@@ -33,6 +33,7 @@ type Chaos struct {
 	Explained []string
 	resumed   bool     // it began in the middle of what was recorded
 	leftOut   []string // what of that could not be represented
+	refused   error    // why it cannot begin there at all
 }
 
 // ChaosSettings say which bad day.
@@ -95,6 +96,9 @@ func NewChaos(set ChaosSettings) *Chaos {
 
 // LeftOut is what of a recording this day could not begin with.
 func (c *Chaos) LeftOut() []string { return c.leftOut }
+
+// Refused is why a day cannot begin with a recording at all, nil if it can.
+func (c *Chaos) Refused() error { return c.refused }
 
 // pick draws one of n from the choices of the schedule; time draws one below d.
 func (c *Chaos) pick(label string, n int) int { return c.schedule.Pick(label, n) }

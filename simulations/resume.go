@@ -25,7 +25,9 @@ func resumeChaos(set ChaosSettings) *Chaos {
 	w := New(Settings{Seed: set.Seed, Tape: set.Tape, Store: set.Store, Mutant: set.Mutant, Begin: mo.At, Wall: mo.Wall, Guard: guard, Config: text})
 	w.OnInput = set.OnInput
 	c := &Chaos{World: w, doc: doc, resumed: true, ttl: mo.Settings.TTL, loopWait: mo.Settings.LoopWait, retry: mo.Settings.RetryTimeout}
-	c.leftOut = w.resume(mo)
+	if c.leftOut, c.refused = w.resume(mo); c.refused != nil {
+		w.breaks("T1: the world does not begin: " + c.refused.Error())
+	}
 	c.leftover = 10 + c.pick("faults at tender moments", 40)
 	c.until = w.Now().Add(set.For)
 	c.onStep = c.tender
@@ -33,7 +35,7 @@ func resumeChaos(set ChaosSettings) *Chaos {
 }
 
 // resume makes the world what it was at a moment, and tells what it cannot represent.
-func (w *World) resume(mo *Moment) (leftOut []string) {
+func (w *World) resume(mo *Moment) (leftOut []string, err error) {
 	for i := range mo.Members {
 		at := &mo.Members[i]
 		m := newMember(w, at.Name)
@@ -49,7 +51,8 @@ func (w *World) resume(mo *Moment) (leftOut []string) {
 			Config: []byte(w.set.Config)})
 	}
 	leftOut = append(leftOut, w.servers.Begin(standings, mo.History)...)
-	leftOut = append(leftOut, w.resumeStore(mo)...)
+	left, err := w.resumeStore(mo)
+	leftOut = append(leftOut, left...)
 	w.operators.config(w.set.Config)
 	for i, m := range w.members {
 		for verb, asked := range mo.Members[i].Orders {
@@ -65,7 +68,7 @@ func (w *World) resume(mo *Moment) (leftOut []string) {
 	for i, m := range w.members {
 		m.resume(&mo.Members[i], engines[i])
 	}
-	return leftOut
+	return leftOut, err
 }
 
 // fold gives the recorded inputs to an engine of the member's own, and to its executor's idea of the lease in force.
@@ -100,11 +103,7 @@ func (m *Member) fold(inputs []events.Input) *engine.Engine {
 }
 
 // resumeStore fills the store and lets the leases have what is left of them.
-func (w *World) resumeStore(mo *Moment) (leftOut []string) {
-	store, ok := w.store.(stores.Beginner)
-	if !ok {
-		panic("the model of " + w.store.Kind() + " cannot begin in the middle of something")
-	}
+func (w *World) resumeStore(mo *Moment) (leftOut []string, err error) {
 	settings := mo.Settings
 	b := stores.Beginning{Contents: mo.Contents}
 	for _, kv := range mo.Contents.Keys {
@@ -132,8 +131,7 @@ func (w *World) resumeStore(mo *Moment) (leftOut []string) {
 			b.Leases = append(b.Leases, l)
 		}
 	}
-	store.Begin(b)
-	return leftOut
+	return leftOut, w.store.Begin(b)
 }
 
 // resumeGuard makes the guard what it last said, with the deadline that it was last told.

@@ -79,7 +79,8 @@ func (t *Tracker) makesPrimary(m *watched, e *events.Effect) {
 		t.breaks("S4", fmt.Sprintf("%s issues %s with epoch %d, and %s", m.Member, kind, e.Epoch, x.text(t.now)))
 	case restarts: // its guard may be missing for as long as that of any other primary
 	case m.config.GuardPolicy == "required" && (!m.guard.Alive || m.guard.Deadline == 0 || m.guard.Deadline > x.until):
-		t.breaks("S4", fmt.Sprintf("%s issues %s, and its guard (alive: %v) would not fire before its lease ends", m.Member, kind, m.guard.Alive))
+		t.breaks("S4", fmt.Sprintf("%s issues %s, and its guard (alive: %v, fired: %v, deadline at %.3f) would not fire before its lease ends at %.3f",
+			m.Member, kind, m.guard.Alive, m.guard.Fired, Since(m.guard.Deadline).Seconds(), Since(x.until).Seconds()))
 	default:
 		t.margin(MarginPromote, x.until.Sub(t.now), 0, fmt.Sprintf("%s issued %s with %%s of its lease left", m.Member, kind))
 	}

@@ -277,7 +277,7 @@ func (x *known) moment(c *Cut, now events.Instant) simulations.MemberMoment {
 	if at.Guard == (events.GuardTick{}) {
 		at.Guard = x.guard
 	}
-	if g := &at.Guard; g.Alive && g.Deadline != 0 && g.Deadline <= now { // it needs no agent to fire
+	if g := &at.Guard; g.Fired || g.Alive && g.Deadline != 0 && g.Deadline <= now { // it needs no agent to fire
 		g.Fired, g.Deadline = true, 0
 		at.Seen.Running, at.Seen.Answering, at.Seen.Starting = false, false, false
 	}

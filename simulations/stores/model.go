@@ -94,6 +94,8 @@ type Model interface {
 	// Kind is the store's name: etcd, consul, zookeeper, kubernetes, nats.
 	Kind() string
 	Limits() backends.Limits
+	// Begin fills a store that was just made, before any session is opened. It refuses what this kind of store cannot hold.
+	Begin(b Beginning) error
 	// Open begins a session of a member. Sessions of one member may overlap: the servers do not know that the agent of the former died.
 	Open(member string, line Line) Session
 	// Servers is their number. The following name them from 0.
@@ -166,10 +168,4 @@ func (b *Beginning) Of(key string) *Lease {
 		}
 	}
 	return nil
-}
-
-// Beginner is a model that can begin in the middle: with keys and leases, before any session is opened.
-type Beginner interface {
-	Model
-	Begin(b Beginning)
 }

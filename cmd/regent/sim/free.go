@@ -52,6 +52,9 @@ func (o *ReplayOptions) freely(ctx context.Context, m *replay.Merged) (*free, er
 		return f, o.freeTape(cut, f)
 	}
 	first := simulations.NewChaos(simulations.ChaosSettings{Store: f.Backend, For: o.For, From: cut.Moment})
+	if err := first.Refused(); err != nil {
+		return nil, fmt.Errorf("take over with --backend %s: %w", f.Backend, err)
+	}
 	f.LeftOut = append(f.LeftOut, first.LeftOut()...)
 	o.freeSeeds(ctx, cut, f)
 	slices.SortFunc(f.Runs, func(a, b freeRun) int { return cmp.Compare(a.Seed, b.Seed) })

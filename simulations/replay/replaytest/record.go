@@ -17,14 +17,17 @@ import (
 type Recorder struct {
 	// Dir gets a directory for each member, of its name.
 	Dir string
-	// Clocks is how far each host's boot clock is ahead of the world's, and Walls how far its wall clock is.
-	Clocks, Walls map[string]time.Duration
+	// Clocks is how far each host's boot clock is ahead of the world's. Wall clocks are the world's: what is scheduled depends on them.
+	Clocks map[string]time.Duration
 	// Change, if set, doctors a fact before it is decided on and recorded.
 	Change func(member string, in *events.Input)
 	// Decide, if set, doctors what was decided.
 	Decide func(member string, in events.Input, d *events.Decision)
 	// Leave, if set, tells that a step is not written.
 	Leave func(member string, in events.Input) bool
+
+	// Differs is the first decision of the recorder's own engine that was not the world's, empty if there was none.
+	Differs string
 
 	logs []*memberLog
 }
@@ -36,17 +39,19 @@ type memberLog struct {
 }
 
 // Step takes a step; it has the signature of a world's OnInput.
-func (r *Recorder) Step(member string, in events.Input, _ *events.Decision) {
+func (r *Recorder) Step(member string, in events.Input, world *events.Decision) {
 	l := r.log(member)
 	if _, starts := in.Fact.(events.Started); starts {
 		l.engine = engine.New(engine.Options{HashStates: true})
 	}
 	in = replay.ShiftInput(in, r.Clocks[member])
-	in.Wall += int64(r.Walls[member])
 	if r.Change != nil {
 		r.Change(member, &in)
 	}
 	d := l.engine.Step(in)
+	if r.Differs == "" && (d.From != world.From || d.To != world.To || d.Rule != world.Rule || d.Why != world.Why || len(d.Effects) != len(world.Effects)) {
+		r.Differs = fmt.Sprintf("%s, input %d (%s): %+v in the world, and %+v by its own clock", member, in.Seq, in.Fact.FactKind(), *world, d)
+	}
 	if r.Decide != nil {
 		r.Decide(member, in, &d)
 	}

@@ -67,6 +67,7 @@ type spare struct {
 func (m *Model) Open(member string, line stores.Line) stores.Session {
 	a := &agent{m: m, member: member, line: line, suspects: make([]events.Instant, len(m.servers))}
 	a.prefer = m.env.Pick("preferred server", len(m.servers))
+	a.goOn()
 	m.agents = append(m.agents, a)
 	if !slices.Contains(m.members, member) {
 		m.members = append(m.members, member)

@@ -45,7 +45,8 @@ type Model struct {
 	agents     []*agent // open ones
 	members    []string // in the order of their first Open
 	sessionIDs sessionID
-	tokens     uint64 // for the flags of written keys
+	begun      map[string]*begun // what adapters go on with, by member
+	tokens     uint64            // for the flags of written keys
 }
 
 // New builds a model whose servers have just elected their first leader.

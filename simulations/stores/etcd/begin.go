@@ -7,8 +7,6 @@ import (
 	"github.com/regent-ha/regent/simulations/stores"
 )
 
-var _ stores.Beginner = (*Model)(nil)
-
 // begun is what a member's first session goes on with.
 type begun struct {
 	held   []held
@@ -16,7 +14,7 @@ type begun struct {
 }
 
 // Begin fills the store: keys with their revisions, and leases with what is left of them.
-func (m *Model) Begin(b stores.Beginning) {
+func (m *Model) Begin(b stores.Beginning) error {
 	m.rev = max(m.rev, int64(b.Contents.Revision))
 	m.compacted = m.rev
 	if b.Contents.Term > m.term {
@@ -34,6 +32,7 @@ func (m *Model) Begin(b stores.Beginning) {
 		}
 		m.keys = append(m.keys, k)
 	}
+	return nil
 }
 
 // beginLease attaches a key to a lease, and lets its holder know it.

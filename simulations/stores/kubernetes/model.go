@@ -28,8 +28,9 @@ type Model struct {
 	base    int
 	members []*wall // wall clocks by member, in order of their first Open
 
-	etcd     int // the server whose etcd member leads, -1 for none
-	election int // counts, so that a later change makes a planned election void
+	begun    map[string]held // what sessions go on with, by member
+	etcd     int             // the server whose etcd member leads, -1 for none
+	election int             // counts, so that a later change makes a planned election void
 	sessions uint32
 	trouble  trouble
 }
@@ -79,7 +80,9 @@ func (m *Model) Leader() int { return m.etcd }
 func (m *Model) Open(member string, line stores.Line) stores.Session {
 	m.sessions++
 	m.pod(member)
-	return newSession(m, member, line)
+	s := newSession(m, member, line)
+	s.goOn()
+	return s
 }
 
 // pod is the number of a member's pod.

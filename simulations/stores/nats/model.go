@@ -45,6 +45,7 @@ type Model struct {
 	alarm   events.Instant
 
 	sessions []*session
+	begun    map[string]*begun // what sessions go on with, by member
 	tokens   uint64
 }
 

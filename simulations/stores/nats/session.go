@@ -40,6 +40,7 @@ func (m *Model) Open(member string, line stores.Line) stores.Session {
 	s := &session{m: m, member: member, self: events.KeyMembers + member, probe: readPrefix + member, line: line}
 	s.ring, s.beat = s.onAlarm, s.tick
 	s.watch.s = s
+	s.goOn()
 	m.sessions = append(m.sessions, s)
 	for _, l := range []*link{&s.lease, &s.ops} {
 		l.s, l.down = s, true

@@ -41,8 +41,9 @@ type Model struct {
 	// electing tells that an election is planned.
 	electing bool
 	members  []*Session
-	packets  []*packet  // to be used again
-	hops     []*hopping // likewise
+	packets  []*packet          // to be used again
+	hops     []*hopping         // likewise
+	begun    map[string][]begun // what adapters go on with, by member
 }
 
 // New starts an ensemble, which elects its first leader at once.

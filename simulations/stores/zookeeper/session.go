@@ -32,6 +32,7 @@ func (m *Model) Open(member string, line stores.Line) stores.Session {
 	a.next = m.env.Pick("first server of a member", len(m.servers))
 	a.data = a.lane(dataTimeout)
 	a.data.pinged = true
+	a.goOn()
 	m.members = append(m.members, a)
 	return a
 }
