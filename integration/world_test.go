@@ -121,8 +121,8 @@ func (w *world) judgeLogs(ctx context.Context, t *testing.T) {
 		return
 	}
 	for _, m := range j.Replay.Members {
-		if !m.Known || m.Doubt > time.Second {
-			t.Errorf("the clock of %s, which is that of all others, is known %v, with a doubt of %v", m.Name, m.Known, m.Doubt)
+		if !m.Known || m.Doubt > time.Second || m.Ahead.Abs() > m.Doubt { // all are the same clock
+			t.Errorf("the clock of %s is taken to be ahead by %v ±%v, known %v", m.Name, m.Ahead, m.Doubt, m.Known)
 		}
 	}
 	for _, x := range j.Replay.Closest {

@@ -326,7 +326,7 @@ func (c *Chaos) switchover(*Member) {
 		}
 	}
 	if c.pick("scheduled", 5) == 4 {
-		r["scheduled_at"] = epochWall.Add(time.Duration(c.Now()) + c.time("schedule", 20*time.Second)).Format(time.RFC3339)
+		r["scheduled_at"] = c.wall().Add(c.time("schedule", 20*time.Second)).Format(time.RFC3339)
 	}
 	b, err := json.Marshal(r)
 	if err != nil {

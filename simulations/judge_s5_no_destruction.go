@@ -31,10 +31,8 @@ func (j *noDestruction) clone(m *Member, a events.Clone) {
 
 func (j *noDestruction) rewind(m *Member, a events.Rewind) {
 	up := j.w.Member(a.From.Name)
-	if m.pg.SystemID() == "" { // nothing is there: pg_rewind fails
-		return
-	}
-	if up == nil || up == m || m.pg.Running() || up.pg.SystemID() != "" && !m.pg.Diverged(up.pg) {
+	gone := m.pg.SystemID() == "" || up != nil && up.pg.SystemID() == "" // the data was emptied since they were compared
+	if up == nil || up == m || m.pg.Running() || !gone && !m.pg.Diverged(up.pg) {
 		j.breaks("%s rewinds from %q, from which it has not diverged", m.name, a.From.Name)
 	}
 }

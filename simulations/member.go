@@ -164,7 +164,7 @@ func (m *Member) post(f events.Fact) {
 	if mutant != nil && mutant.fact != nil {
 		f = mutant.fact(m, f)
 	}
-	m.in = events.Input{Seq: m.seq, At: now, Wall: m.w.wall(), Fact: f}
+	m.in = events.Input{Seq: m.seq, At: now, Wall: m.w.wall().UnixNano(), Fact: f}
 	m.d = m.engine.Step(m.in)
 	if mutant != nil && mutant.decide != nil {
 		mutant.decide(m, &m.d)

@@ -124,7 +124,7 @@ func (w *World) exited(server string, f events.PostgresExited) { w.Member(server
 func (w *World) Now() events.Instant { return w.k.Now() }
 
 // wall is what wall clocks show.
-func (w *World) wall() int64 { return w.set.Wall.Add(w.Now().Sub(w.set.Begin)).UnixNano() }
+func (w *World) wall() time.Time { return w.set.Wall.Add(w.Now().Sub(w.set.Begin)) }
 
 // after plans something d later.
 func (w *World) after(d time.Duration, do func()) { w.k.After(d, do) }

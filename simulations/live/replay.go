@@ -61,6 +61,7 @@ type Judged struct {
 			Inputs int
 			Equal  int
 			Passed int
+			Ahead  time.Duration
 			Doubt  time.Duration
 			Known  bool
 		}

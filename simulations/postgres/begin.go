@@ -150,14 +150,14 @@ func switchFrom(stands []*stand, t events.Timeline) events.LSN {
 	return min(others, theirs)
 }
 
-// settleOn gives a branch to the servers that are on its timeline. A primary has all of it that was written: what others received of it since it
-// was last seen, it has too.
+// settleOn gives a branch to the servers that are on its timeline. Who wrote it has all of it: what others received of it after the writer was
+// last seen, that has too.
 func (c *Cluster) settleOn(b *branch, stands []*stand) {
 	for _, d := range stands {
 		if d.timeline != b.timeline {
 			continue
 		}
-		if d.Seen.Running && d.Seen.Answering && !d.Seen.Server.InRecovery {
+		if d.wrote(b.timeline) {
 			d.at = b.end
 		}
 		s := d.s
@@ -169,6 +169,15 @@ func (c *Cluster) settleOn(b *branch, stands []*stand) {
 			c.archived = keepHistories(c.archived, s.histories)
 		}
 	}
+}
+
+// wrote tells that the server was the primary of a timeline when it was last heard of.
+func (d *stand) wrote(t events.Timeline) bool {
+	last := &d.Last
+	if d.Seen.Answering {
+		last = &d.Seen.Server
+	}
+	return !last.InRecovery && last.FlushLSN != 0 && last.Timeline == t
 }
 
 // wake makes processes of a server that runs.

@@ -13,6 +13,7 @@ func TestServersBeginInTheMiddle(t *testing.T) {
 	w := newWorld(t)
 	c := w.c
 	w.c.Add("c")
+	w.c.Add("e")
 	seen := func(running, recovery bool, tl events.Timeline, at events.LSN, state string) events.Observation {
 		o := events.Observation{Data: events.DataPresent, Running: running, Answering: running,
 			Control: events.Control{SystemID: "42", State: state, Timeline: tl, CheckpointLSN: 0x3000000, CanRewind: true, StandbySignal: recovery}}
@@ -31,8 +32,9 @@ func TestServersBeginInTheMiddle(t *testing.T) {
 	standings := []Standing{
 		{Name: "a", ConnURL: "postgres://10.0.0.1:5432/postgres", Seen: seen(true, false, 2, 0x4000100, inProduction)},
 		{Name: "b", ConnURL: "postgres://10.0.0.2:5432/postgres", Seen: seen(true, true, 2, 0x4000180, inArchiveRecovery), Upstream: "a"}, // seen later than a
-		{Name: "c", Seen: seen(false, false, 1, 0, inProduction), Last: events.Server{FlushLSN: 0x4000080, Timeline: 1}},
+		{Name: "c", Seen: seen(false, false, 1, 0, inProduction), Last: events.Server{FlushLSN: 0x3ff0000, Timeline: 1}},
 		{Name: "d", Seen: seen(false, true, 1, 0, shutDownInRecovery), Last: events.Server{InRecovery: true, ReceivedLSN: 0x3ffff00, Timeline: 1}},
+		{Name: "e", Seen: seen(false, true, 1, 0, shutDownInRecovery), Last: events.Server{InRecovery: true, ReceivedLSN: 0x4000080, Timeline: 1}},
 	}
 	if left := c.Begin(standings, []events.TimelineSwitch{{Parent: 1, Switch: 0x4000000}}); len(left) > 0 {
 		t.Errorf("left out: %v", left)
@@ -56,6 +58,9 @@ func TestServersBeginInTheMiddle(t *testing.T) {
 	}
 	if got := c.of(events.Upstream{ConnURL: "postgres://10.0.0.1:5432/postgres"}); got != a {
 		t.Errorf("10.0.0.1:5432 leads to %v", got)
+	}
+	if at := c.Server("c").LSN(); at < 0x4000080 {
+		t.Errorf("c, which wrote timeline 1, has less of it than was received: %v", at)
 	}
 	if o := a.Observe(); o.PID != 500 || o.Control.SystemID != "42" {
 		t.Errorf("a looks as %+v", o)

@@ -41,6 +41,8 @@ type MemberReport struct {
 	// Equal are the decisions that came out as recorded, Passed those that could not be decided again.
 	Equal  int `json:"equal"`
 	Passed int `json:"passed"`
+	// Ahead is how far the member's boot clock was ahead of the one that is the axis; of a host that was booted in between the last.
+	Ahead time.Duration `json:"ahead"`
 	// Doubt is how far instants of this member may be off against the axis, at most. Known tells that it follows from shared facts.
 	Doubt time.Duration `json:"doubt"`
 	Known bool          `json:"known"`
@@ -115,6 +117,7 @@ func (m *Merged) memberReport(l int, log *Log, axis int) MemberReport {
 	for c := range m.clocks {
 		if m.clocks[c].log == l {
 			d, known := m.bounds.doubt(m.clocks, axis, c)
+			r.Ahead = m.clocks[axis].by - m.clocks[c].by
 			r.Doubt, r.Known, r.Facts = max(r.Doubt, d+m.contradiction), r.Known && known, r.Facts+m.clocks[c].facts
 		}
 	}

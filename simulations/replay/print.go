@@ -63,12 +63,12 @@ func (w *printer) line(format string, args ...any) {
 }
 
 func (w *printer) member(m *MemberReport) {
-	how := "±" + seconds(m.Doubt) + fmt.Sprintf(", from %d shared facts", m.Facts)
+	how := fmt.Sprintf("ahead by %s ±%s, from %d shared facts", seconds(m.Ahead), seconds(m.Doubt), m.Facts)
 	switch {
 	case m.Known && m.Doubt == 0:
 		how = "is the axis"
 	case !m.Known:
-		how = "set by the wall clocks, which may be off: taken to be within " + seconds(m.Doubt)
+		how = fmt.Sprintf("ahead by %s, by the wall clocks alone: taken to be within %s", seconds(m.Ahead), seconds(m.Doubt))
 	}
 	w.line("%-12s %d starts, %d inputs: %d decided again as recorded, %d passed over; version %s; clock %s",
 		m.Name, m.Starts, m.Inputs, m.Equal, m.Passed, m.Version, how)
