@@ -156,7 +156,7 @@ func (t *Tracker) started(m *watched, f events.Started) {
 	}
 	m.run++
 	m.config, m.alive, m.state = f.Member, true, engine.Starting
-	m.view, m.older, m.guard = events.LiveView{}, 0, events.GuardTick{}
+	m.view, m.older = events.LiveView{}, 0 // the guard outlives its agent
 	m.work.effect = 0
 	clear(m.arming)
 	t.lines = append(t.lines, Line{At: t.now, Member: m.Member, States: t.states(), Run: m.run, Seq: 1, Text: "its agent starts"})

@@ -95,6 +95,9 @@ func (w *Writing) cease(at events.Instant, how string) {
 // closed is the end of a server that may have accepted writes.
 func (t *Tracker) closed(m *watched, at events.Instant, how string) {
 	if w := m.writing; w != nil && !w.over {
+		if by := m.armed.Add(guardTime); m.armed != 0 && m.guard.Alive && by < at { // known before anybody looked
+			at, how = max(by, w.Last), "by its guard's last deadline"
+		}
 		w.cease(at, how)
 		if x := m.tenure; x.holds(at) {
 			t.margin(MarginDown, x.until.Sub(at), 0, fmt.Sprintf("%s accepted no writes any more (%s) %%s before its lease would have ended", m.Member, how))

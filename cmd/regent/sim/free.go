@@ -88,7 +88,8 @@ func (o *ReplayOptions) point(m *replay.Merged) (p replay.Point, err error) {
 	p.Run, errRun = strconv.Atoi(run)
 	p.Seq, errSeq = strconv.ParseUint(seq, 10, 64)
 	if errRun != nil || errSeq != nil || p.Run < 0 || p.Seq == 0 {
-		return p, fmt.Errorf("--free-from %s: want the number of an input, as 1234, or as 2:1234 for that of the agent's second run, or a time as 2026-01-31T12:00:00Z", o.FreeFrom)
+		return p, fmt.Errorf("--free-from %s: want the number of an input, as 1234, or as 2:1234 for that of the agent's second run, "+
+			"or a time as 2026-01-31T12:00:00Z", o.FreeFrom)
 	}
 	return p, nil
 }
