@@ -36,6 +36,7 @@ var arrows = []arrow{
 	{pkg: "simulations/replay/...", ours: []string{"engine", "engine/runner", "events", "events/log", "simulations", "simulations/kernel"}},
 	{pkg: "simulations/scenario/...", ours: []string{"engine", "events"}},
 	{pkg: "simulations/stores/conform", ours: []string{"backends", "backends/backendtest", "events", "simulations/kernel", "simulations/stores"}},
+	{pkg: "simulations/stores/differential", ours: []string{"backends", "backends/backendtest", "events", "simulations/kernel", "simulations/stores"}},
 	{pkg: "simulations/stores/...", ours: []string{"backends", "events", "simulations/kernel"}},
 	{pkg: "simulations/...", ours: []string{"backends", "engine", "engine/runner", "events", "simulations/kernel", "simulations/postgres",
 		"simulations/scenario", "simulations/stores/..."}},

@@ -19,6 +19,9 @@ type Options struct {
 	// KeepsLease makes the adapter go on with a lease under a leader that did not grant it, which is wrong: the former
 	// leader may have it revoked when it thaws.
 	KeepsLease bool
+	// Drift bounds how late a look for expired leases is, beside the half second between two of them. Servers with a ticker (3.7.3) have
+	// none; those that sleep between two looks drift by what each takes (3.4.23, whose looks are in no fixed rhythm).
+	Drift time.Duration
 }
 
 // Model is an ensemble. It implements stores.Model.
@@ -26,6 +29,7 @@ type Model struct {
 	env        kernel.Env
 	minTTL     int64 // seconds
 	keepsLease bool
+	drift      time.Duration
 	servers    []*server
 	group      []int // by server: who shares a number can talk to each other
 	clients    []*session
@@ -85,7 +89,7 @@ func New(env kernel.Env, o Options) *Model {
 	if o.MinTTL == 0 {
 		o.MinTTL = 2 * time.Second
 	}
-	m := &Model{env: env, minTTL: seconds(o.MinTTL), keepsLease: o.KeepsLease, group: make([]int, o.Servers), leader: -1}
+	m := &Model{env: env, minTTL: seconds(o.MinTTL), keepsLease: o.KeepsLease, drift: o.Drift, group: make([]int, o.Servers), leader: -1}
 	m.rev = 1 // seen on 3.4.23: an empty store is at revision 1
 	m.commitDue, m.checkDue = m.commit, m.checkLeases
 	for i := range o.Servers {

@@ -248,18 +248,25 @@ func (s *server) apply() {
 	s.stream()
 }
 
-// checkLeases is the leader's look for leases that have expired; their end is an entry like any other.
+// checkLeases is the leader's look for leases that have expired; their end is an entry like any other. Those that one look finds are
+// revoked side by side, so that any may be the first (source: server/etcdserver/server.go; seen on 3.4.23).
 func (m *Model) checkLeases() {
-	m.env.After(leaseCheck, m.checkDue)
+	m.env.After(leaseCheck+kernel.Between(m.env, "how late the look for expired leases is", 0, m.drift), m.checkDue)
 	if !m.healthy {
 		return
 	}
 	now := m.env.Now()
+	var expired []*lease
 	for _, l := range m.leases {
 		if !l.revoking && l.ends <= now {
 			l.revoking = true
-			m.append(m.servers[m.leader], &work{m: m, ask: ask{kind: revoke, lease: l.id}})
+			expired = append(expired, l)
 		}
+	}
+	for len(expired) > 0 {
+		i := m.env.Pick("which expired lease is revoked first", len(expired))
+		m.append(m.servers[m.leader], &work{m: m, ask: ask{kind: revoke, lease: expired[i].id}})
+		expired = slices.Delete(expired, i, i+1)
 	}
 }
 

@@ -66,6 +66,17 @@ func (c *session) Close() {
 	c.m.leave(c)
 }
 
+// wasteSpare is what becomes of a lease that was prepared for a call that comes too late (seen with 3.4.23).
+func (c *session) wasteSpare(r stores.Request) {
+	_, holds := c.heldAt(r.Epoch)
+	if r.Op != stores.Acquire && (r.Op != stores.HandOver || !holds) {
+		return
+	}
+	if p, had := c.takeSpare(seconds(r.TTL)); had {
+		c.revokeLater(p.id)
+	}
+}
+
 // Do begins a request.
 func (c *session) Do(r stores.Request, reply func(stores.Response)) {
 	if c.closed {
@@ -74,6 +85,7 @@ func (c *session) Do(r stores.Request, reply func(stores.Response)) {
 	if r.Deadline <= c.m.env.Now() {
 		c.m.env.After(0, func() {
 			if !c.closed {
+				c.wasteSpare(r)
 				reply(stores.Response{Outcome: events.Failed, Error: gaveUp.text})
 			}
 		})

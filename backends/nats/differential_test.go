@@ -1,0 +1,50 @@
+package nats
+
+import (
+	"testing"
+	"time"
+
+	"github.com/regent-ha/regent/backends"
+	"github.com/regent-ha/regent/backends/backendtest"
+	"github.com/regent-ha/regent/internal/bootclock"
+	"github.com/regent-ha/regent/simulations/kernel"
+	"github.com/regent-ha/regent/simulations/stores"
+	"github.com/regent-ha/regent/simulations/stores/differential"
+	model "github.com/regent-ha/regent/simulations/stores/nats"
+)
+
+// beside puts a model beside the servers of a fleet.
+func beside(f *fleet) differential.Real {
+	return differential.Real{
+		Subject: differential.Subject{Kind: "nats", TTL: 2 * time.Second, Now: bootclock.Now,
+			Open: func(t testing.TB, scope, member string) backends.Store { return f.open(t, f.config(scope, member)) }},
+		Model:      func(env kernel.Env) stores.Model { return model.New(env, model.Options{Servers: len(f.servers)}) },
+		CannotFail: []string{"prepare"}, // it does nothing
+		Options:    differential.Options{Overwrites: true},
+	}
+}
+
+// The model of the simulations answers as nats-server does.
+
+func TestModelBesideSingle(t *testing.T) {
+	t.Parallel()
+	differential.Run(t, beside(startFleet(t, 1)))
+}
+
+func TestModelBesideCluster(t *testing.T) {
+	t.Parallel()
+	differential.Run(t, beside(startFleet(t, 3)))
+}
+
+// TestModelBesideHurtCluster kills and freezes servers meanwhile: calls may then stay without an answer, but what comes of them is the model's.
+func TestModelBesideHurtCluster(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, 3)
+	f.open(t, f.config("first", "m1")).Close() // makes the bucket
+	leader := func(t testing.TB) []*server { return []*server{f.leader(t)} }
+	follower := func(t testing.TB) []*server { return f.followers(t)[:1] }
+	real := beside(f)
+	real.Faults, real.HurtFor = []backendtest.Fault{freeze(follower), crash(leader)}, 8*time.Second
+	real.Subject.Steps, real.Options.Late = 60, time.Minute
+	differential.Run(t, real)
+}

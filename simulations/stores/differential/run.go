@@ -1,0 +1,134 @@
+package differential
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/regent-ha/regent/backends/backendtest"
+)
+
+// SeedVariable names the environment variable with the seed of a run; without it the time is the seed.
+const SeedVariable = "REGENT_DIFFERENTIAL_SEED"
+
+// Real is a real store beside its model.
+type Real struct {
+	Subject Subject
+	Model   Build
+	Options Options
+	// CannotFail are kinds of calls that ask this store nothing.
+	CannotFail []string
+	// Rounds bounds how often it is tried to have seen everything, 6 if zero. Side are the histories of a round, made side by side in
+	// directories of their own, 8 if zero.
+	Rounds, Side int
+	// Faults are done to the servers one after the other, each for HurtFor, while histories are recorded.
+	Faults  []backendtest.Fault
+	HurtFor time.Duration
+}
+
+// calm is how long the servers are left alone between two faults.
+const calm = 1500 * time.Millisecond
+
+// Run records histories of a real store and judges them, until everything has succeeded and failed and each wrong variant of the model was
+// found to be wrong.
+func Run(t *testing.T, real Real) {
+	seed := seedOf(t)
+	t.Logf("%s=%d", SeedVariable, seed)
+	if real.Rounds == 0 {
+		real.Rounds = 6
+	}
+	if real.Side == 0 {
+		real.Side = 12
+	}
+	r := &run{t: t, real: real, covered: Coverage{}, wrongs: slices.Clone(Wrongs)}
+	if len(real.Faults) > 0 {
+		r.wrongs = nil // the model is given too much freedom then
+	}
+	var missing []string
+	for round := range real.Rounds {
+		r.judge(real.round(t, seed+uint64(round*real.Side)))
+		if missing = r.covered.Missing(real.CannotFail...); t.Failed() || len(missing)+len(r.wrongs) == 0 {
+			break
+		}
+	}
+	t.Logf("%d histories, admitted after %d runs of the model, at most %d for one of them\n%s", r.histories, r.tries, r.worst, r.covered)
+	if t.Failed() {
+		return
+	}
+	if len(missing) > 0 {
+		t.Errorf("not seen in %d histories: %v", r.histories, missing)
+	}
+	for _, w := range r.wrongs {
+		t.Errorf("a model is not found to be wrong in %d histories: %s", r.histories, w.Name)
+	}
+}
+
+// run is what is known after some rounds.
+type run struct {
+	t       *testing.T
+	real    Real
+	covered Coverage
+	wrongs  []Wrong // that were not found yet
+
+	histories, tries, worst int
+}
+
+// A wrong model is given many more tries than the right one needed.
+const fewTries, wrongTries = 15, 200
+
+// judge looks for a run of the model for each history.
+func (r *run) judge(all []*History) {
+	o := r.real.Options
+	o.Tries = wrongTries
+	for _, h := range all {
+		r.covered.Add(h)
+		v := Admits(r.real.Model, h, r.real.Options)
+		r.histories, r.tries, r.worst = r.histories+1, r.tries+v.Tries, max(r.worst, v.Tries)
+		if !v.OK {
+			r.t.Error(v.Report(h))
+		} else if v.Tries <= fewTries {
+			r.wrongs = slices.DeleteFunc(r.wrongs, func(w Wrong) bool { v := Admits(w.Build(r.real.Model), h, o); return !v.OK })
+		}
+	}
+}
+
+func seedOf(t *testing.T) uint64 {
+	text, set := os.LookupEnv(SeedVariable)
+	if !set {
+		return uint64(time.Now().UnixNano()) / 1000 % 1_000_000_000
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", SeedVariable, err)
+	}
+	return seed
+}
+
+// round records histories side by side, while the servers are hurt where faults are given.
+func (real Real) round(t *testing.T, seed uint64) []*History {
+	healed := make(chan struct{})
+	real.Subject.Healed, real.Subject.Hurt = healed, len(real.Faults) > 0
+	recorders := make([]*recorder, real.Side)
+	for i := range recorders {
+		n := seed + uint64(i)
+		recorders[i] = newRecorder(t, real.Subject, fmt.Sprintf("df-%d", n), n)
+	}
+	all := make([]*History, real.Side)
+	var side sync.WaitGroup
+	defer side.Wait()
+	for i, r := range recorders {
+		side.Go(func() { all[i] = r.play() })
+	}
+	defer close(healed)
+	for _, fault := range real.Faults {
+		time.Sleep(calm)
+		heal := fault(t)
+		time.Sleep(real.HurtFor)
+		heal()
+	}
+	return all
+}
