@@ -32,6 +32,7 @@ var arrows = []arrow{
 	{pkg: "httpapi/...", ours: []string{"engine", "events"}},
 	{pkg: "simulations/live/...", ours: []string{"..."}},
 	{pkg: "simulations/kernel", ours: []string{"events"}},
+	{pkg: "simulations/postgres/conform", ours: []string{"events", "simulations/kernel", "simulations/postgres"}},
 	{pkg: "simulations/postgres", ours: []string{"events", "simulations/kernel"}},
 	{pkg: "simulations/replay/...", ours: []string{"engine", "engine/runner", "events", "events/log", "simulations", "simulations/kernel"}},
 	{pkg: "simulations/scenario/...", ours: []string{"engine", "events"}},

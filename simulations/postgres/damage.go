@@ -130,3 +130,12 @@ func (s *Server) Stray(t events.Timeline, bytes events.LSN) {
 	s.control.minRecovery, s.control.minTimeline = s.flushed, b.timeline
 	s.c.Changed()
 }
+
+// KeepNoWAL lets checkpoints remove all WAL that no slot needs.
+func (s *Server) KeepNoWAL() { s.walKeep = 0 }
+
+// Knows tells whether the history file of a timeline is there.
+func (s *Server) Knows(t events.Timeline) bool {
+	_, has := historyOf(s.histories, t)
+	return has
+}

@@ -19,7 +19,7 @@
 // and acknowledged (the client's callback). What was not flushed is lost with the host, not with PostgreSQL. A cancelled wait
 // makes the commit visible and acknowledged to nobody.
 //
-// The model is checked against PostgreSQL 15 by conformance_test.go. It differs where it says so: a stream whose
+// The model is checked against PostgreSQL 15 by package conform. It differs where it says so: a stream whose
 // upstream has other contents under the same timeline is refused at once, where PostgreSQL may begin it and
 // stumble over the first record that does not fit.
 package postgres

@@ -1,4 +1,4 @@
-package postgres
+package conformance
 
 import (
 	"context"
@@ -23,103 +23,14 @@ import (
 	"github.com/regent-ha/regent/internal/bootclock"
 	"github.com/regent-ha/regent/internal/freeport"
 	"github.com/regent-ha/regent/pgdriver"
+	"github.com/regent-ha/regent/simulations/postgres/conform"
 )
-
-// stage is where a script plays: on the model, or on real servers.
-type stage interface {
-	do(m string, a events.Action, within time.Duration) (events.Outcome, events.Result)
-	begin(m string, a events.Action, within time.Duration) (ended func() (events.Outcome, events.Result))
-	see(m string) events.Observation
-	until(what string, ok func() bool)
-	write(m string, id int) (answer func(within time.Duration) string) // acknowledged, refused, unanswered, or waiting
-	visible(m string, id int) bool
-	sync(m, names string)
-	kill(m string)
-	hang(m string, hung bool)
-	hangUp(m string)      // ends the connections of those that wait for replicas
-	loseWAL(m, of string) // drops a member's slot and writes so much that WAL is removed
-	knows(m string, t events.Timeline) bool
-	pass(d time.Duration) // for what must not happen; until is for what must
-}
 
 // TestMain runs the tests as postgres. Scripts mostly wait.
 func TestMain(m *testing.M) { aspostgres.Exit(m.Run, "-test.parallel=8") }
 
-// modelled is the stage of the model.
-type modelled struct{ *world }
-
-func (s modelled) do(m string, a events.Action, within time.Duration) (events.Outcome, events.Result) {
-	return s.begin(m, a, within)()
-}
-
-func (s modelled) begin(m string, a events.Action, within time.Duration) func() (events.Outcome, events.Result) {
-	o := s.perform(s.c.Server(m), a, within)
-	return func() (events.Outcome, events.Result) {
-		s.world.until("the end of "+string(a.ActionKind()), func() bool { return o.Outcome != "" })
-		return o.Outcome, o.Result
-	}
-}
-
-func (s modelled) see(m string) events.Observation { return s.c.Server(m).Observe() }
-
-func (s modelled) until(what string, ok func() bool) {
-	s.t.Helper()
-	for range 2000 {
-		if ok() {
-			return
-		}
-		s.k.Run(20 * time.Millisecond)
-	}
-	s.world.until(what, ok)
-}
-
-func (s modelled) write(m string, id int) func(time.Duration) string {
-	got := "waiting"
-	s.c.Server(m).Write(uint64(id), func(a Answer) { got = []string{"acknowledged", "refused", "unanswered"}[a] })
-	return func(within time.Duration) string {
-		s.k.RunUntil(within, func() bool { return got != "waiting" })
-		return got
-	}
-}
-
-func (s modelled) visible(m string, id int) bool { return s.c.Server(m).Visible(uint64(id)) }
-
-func (s modelled) sync(m, names string) {
-	if err := s.c.Server(m).SetSync(names); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s modelled) kill(m string) { s.c.Server(m).Kill() }
-
-func (s modelled) hang(m string, hung bool) {
-	if hung {
-		s.c.Server(m).Hang()
-	} else {
-		s.c.Server(m).Resume()
-	}
-}
-
-func (s modelled) hangUp(m string) { s.c.Server(m).CancelWaits() }
-
-func (s modelled) loseWAL(m, of string) {
-	x := s.c.Server(m)
-	x.walKeep = 0
-	x.DropSlot(of)
-	x.WriteWAL(64 << 20)
-	s.k.Run(time.Second)
-	s.world.must(x, events.Checkpoint{})
-}
-
-func (s modelled) knows(m string, t events.Timeline) bool {
-	_, has := historyOf(s.c.Server(m).histories, t)
-	return has
-}
-
-func (s modelled) pass(d time.Duration) { s.k.Run(d) }
-
-// realStage is the stage of real servers, each with a driver.
-type realStage struct {
+// stage is a conform.Stage of real servers, each with a driver.
+type stage struct {
 	t        *testing.T
 	members  map[string]*member
 	template string // a directory with the members' data directories, empty: there is none yet
@@ -133,15 +44,18 @@ type member struct {
 	last events.Observation
 }
 
-func newReal(t *testing.T, template string) *realStage {
-	s := &realStage{t: t, template: template, members: map[string]*member{}}
-	for _, name := range []string{"a", "b", "d"} {
+func newStage(t *testing.T, template string) *stage {
+	s := &stage{t: t, template: template, members: map[string]*member{}}
+	for _, name := range conform.Members {
 		s.members[name] = s.member(name)
+	}
+	if template != "" {
+		s.fromTemplate()
 	}
 	return s
 }
 
-func (s *realStage) member(name string) *member {
+func (s *stage) member(name string) *member {
 	dir, err := os.MkdirTemp("", "regent-sim-")
 	s.must(err)
 	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
@@ -172,12 +86,12 @@ func (s *realStage) member(name string) *member {
 }
 
 // saveTemplate stops everybody and copies their data directories.
-func (s *realStage) saveTemplate() string {
+func (s *stage) saveTemplate() string {
 	dir, err := os.MkdirTemp("", "regent-sim-")
 	s.must(err)
 	s.t.Cleanup(func() { s.check(os.RemoveAll(dir)) })
-	for _, name := range []string{"a", "b", "d"} {
-		if o, _ := s.do(name, events.StopPostgres{Mode: events.StopFast}, patience); o != events.Done {
+	for _, name := range conform.Members {
+		if o, _ := s.Do(name, events.StopPostgres{Mode: events.StopFast}, conform.Patience); o != events.Done {
 			s.t.Fatalf("stop %s: %s", name, o)
 		}
 		s.must(exec.Command("cp", "-a", s.members[name].cfg.DataDir, filepath.Join(dir, name)).Run())
@@ -185,7 +99,14 @@ func (s *realStage) saveTemplate() string {
 	return dir
 }
 
-func (s *realStage) fromTemplate() {
+func (s *stage) Prepared() bool { return s.template != "" }
+
+func (s *stage) CreateTable(name string) {
+	_, err := s.sql(name, "CREATE TABLE t(i int)")
+	s.must(err)
+}
+
+func (s *stage) fromTemplate() {
 	for name, m := range s.members {
 		s.must(exec.Command("cp", "-a", filepath.Join(s.template, name), m.cfg.DataDir).Run())
 	}
@@ -199,14 +120,14 @@ func (m *member) take(f events.Fact) {
 	}
 }
 
-func (s *realStage) must(err error) {
+func (s *stage) must(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-func (s *realStage) check(err error) {
+func (s *stage) check(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Error(err)
@@ -214,14 +135,14 @@ func (s *realStage) check(err error) {
 }
 
 // at fills in where a member of the script really is.
-func (s *realStage) at(u events.Upstream) events.Upstream {
+func (s *stage) at(u events.Upstream) events.Upstream {
 	if m := s.members[u.Name]; m != nil {
 		u.ConnURL = fmt.Sprintf("postgres://127.0.0.1:%d/postgres", m.cfg.Port)
 	}
 	return u
 }
 
-func (s *realStage) do(name string, a events.Action, within time.Duration) (events.Outcome, events.Result) {
+func (s *stage) Do(name string, a events.Action, within time.Duration) (events.Outcome, events.Result) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	m := s.members[name]
@@ -262,14 +183,14 @@ func (s *realStage) do(name string, a events.Action, within time.Duration) (even
 	return events.Done, r
 }
 
-func (s *realStage) begin(name string, a events.Action, within time.Duration) func() (events.Outcome, events.Result) {
+func (s *stage) Begin(name string, a events.Action, within time.Duration) func() (events.Outcome, events.Result) {
 	type end struct {
 		o events.Outcome
 		r events.Result
 	}
 	done := make(chan end, 1)
 	go func() {
-		o, r := s.do(name, a, within)
+		o, r := s.Do(name, a, within)
 		done <- end{o, r}
 	}()
 	return func() (events.Outcome, events.Result) {
@@ -278,27 +199,27 @@ func (s *realStage) begin(name string, a events.Action, within time.Duration) fu
 	}
 }
 
-func (s *realStage) see(name string) events.Observation {
+func (s *stage) See(name string) events.Observation {
 	m := s.members[name]
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.last
 }
 
-func (s *realStage) until(what string, ok func() bool) {
+func (s *stage) Until(what string, ok func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(conform.Patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			for name := range s.members {
-				s.t.Logf("%s: %+v", name, s.see(name))
+				s.t.Logf("%s: %+v", name, s.See(name))
 			}
 			s.t.Fatalf("real: waited in vain for %s", what)
 		}
 	}
 }
 
-func (s *realStage) sql(name, query string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (s *stage) sql(name, query string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), conform.Patience)
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", s.members[name].cfg.Port))
 	if err != nil {
@@ -318,7 +239,7 @@ func (s *realStage) sql(name, query string) (string, error) {
 	return string(last.Rows[0][0]), nil
 }
 
-func (s *realStage) write(name string, id int) func(time.Duration) string {
+func (s *stage) Write(name string, id int) func(time.Duration) string {
 	done := make(chan string, 1)
 	finished := make(chan struct{})
 	go func() {
@@ -345,30 +266,30 @@ func (s *realStage) write(name string, id int) func(time.Duration) string {
 	}
 }
 
-func (s *realStage) visible(name string, id int) bool {
+func (s *stage) Visible(name string, id int) bool {
 	got, err := s.sql(name, fmt.Sprintf("SELECT count(*) FROM t WHERE i = %d", id))
 	s.check(err)
 	return got == "1"
 }
 
-func (s *realStage) sync(name, names string) {
+func (s *stage) Sync(name, names string) {
 	_, err := s.sql(name, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'")
 	s.must(err)
 	_, err = s.sql(name, "SELECT pg_reload_conf()")
 	s.must(err)
-	s.until("the reload", func() bool {
+	s.Until("the reload", func() bool {
 		got, err := s.sql(name, "SHOW synchronous_standby_names")
 		return err == nil && got == names
 	})
 }
 
-func (s *realStage) kill(name string) {
-	s.must(syscall.Kill(s.see(name).PID, syscall.SIGKILL))
+func (s *stage) Kill(name string) {
+	s.must(syscall.Kill(s.See(name).PID, syscall.SIGKILL))
 }
 
 // hang stops the postmaster and its children.
-func (s *realStage) hang(name string, hung bool) {
-	pid := s.see(name).PID
+func (s *stage) Hang(name string, hung bool) {
+	pid := s.See(name).PID
 	sig := syscall.SIGCONT
 	if hung {
 		sig = syscall.SIGSTOP
@@ -383,19 +304,19 @@ func (s *realStage) hang(name string, hung bool) {
 			s.t.Fatal(err)
 		}
 	}
-	s.until("the processes of "+name+" have the signal", func() bool {
+	s.Until("the processes of "+name+" have the signal", func() bool {
 		out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid), "--ppid", strconv.Itoa(pid)).Output()
 		s.must(err)
 		return !slices.ContainsFunc(strings.Fields(string(out)), func(stat string) bool { return (stat[0] == 'T') != hung })
 	})
 }
 
-func (s *realStage) hangUp(name string) {
+func (s *stage) HangUp(name string) {
 	_, err := s.sql(name, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 	s.must(err)
 }
 
-func (s *realStage) loseWAL(m, of string) {
+func (s *stage) LoseWAL(m, of string) {
 	for _, query := range []string{"ALTER SYSTEM SET wal_keep_size = 0", "SELECT pg_reload_conf()", "SELECT pg_drop_replication_slot('" + of + "')",
 		"INSERT INTO t VALUES (0)", "SELECT pg_switch_wal()", "INSERT INTO t VALUES (0)", "SELECT pg_switch_wal()", "CHECKPOINT"} {
 		_, err := s.sql(m, query)
@@ -403,7 +324,7 @@ func (s *realStage) loseWAL(m, of string) {
 	}
 }
 
-func (s *realStage) knows(m string, t events.Timeline) bool {
+func (s *stage) Knows(m string, t events.Timeline) bool {
 	_, err := os.Stat(filepath.Join(s.members[m].cfg.DataDir, "pg_wal", fmt.Sprintf("%08X.history", uint32(t))))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.t.Fatal(err)
@@ -411,4 +332,4 @@ func (s *realStage) knows(m string, t events.Timeline) bool {
 	return err == nil
 }
 
-func (s *realStage) pass(d time.Duration) { time.Sleep(d) }
+func (s *stage) Pass(d time.Duration) { time.Sleep(d) }
