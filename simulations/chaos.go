@@ -144,8 +144,9 @@ func (c *Chaos) heal() {
 	for i := range c.store.Servers() {
 		c.store.Thaw(i)
 	}
+	c.healLinks()
 	for _, m := range c.members {
-		m.line.noRequests, m.line.noAnswers = false, false
+		m.line.heal()
 		m.Isolate(false)
 		m.pg.Resume()
 		switch {

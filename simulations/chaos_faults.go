@@ -85,6 +85,7 @@ func (c *Chaos) kinds() []func(m *Member) {
 			c.killAgent, c.killAgent, c.freeze, c.freeze, c.crashPostgres, c.crashPostgres, c.crashHost, c.killGuard, c.storeOutage, c.storeServer,
 			c.storeServer, c.storeSplit, c.storeTrouble, c.cutFromStore, c.cutFromStore, c.isolate, c.switchover, c.switchover, c.switchover,
 			c.pause, c.editConfig, c.editConfig, c.emptyData, c.order, c.order, c.stopAgent, c.hang, c.smallFaults,
+			c.cutLink, c.cutLink, c.flapLink, c.badLink, c.fade, c.cutServer,
 		}
 	}
 	return c.faults
@@ -304,7 +305,7 @@ func (c *Chaos) switchover(*Member) {
 // dangerous when a primary cannot learn of it; operators are told to end it only then.
 func (c *Chaos) connected() bool {
 	for _, m := range c.members {
-		if !m.alive || m.frozen || m.line.noRequests || m.line.noAnswers || !m.engine.Status().DCSReachable {
+		if !m.alive || m.frozen || !m.line.well() || !m.engine.Status().DCSReachable {
 			return false
 		}
 	}

@@ -17,6 +17,7 @@ import (
 type Member struct {
 	w       *World
 	name    string
+	index   int // its place among the world's members
 	engine  *engine.Engine
 	session stores.Session // of the agent that runs
 	line    *line
@@ -43,7 +44,8 @@ type Member struct {
 }
 
 func newMember(w *World, name string) *Member {
-	m := &Member{w: w, name: name, Exit: -1, line: &line{net: w.net}}
+	m := &Member{w: w, name: name, index: len(w.net.links), Exit: -1, line: &line{net: w.net}}
+	w.net.joinLinks()
 	m.pg = w.servers.Add(name)
 	m.guard = newGuard(m)
 	m.wake = w.k.NewTimer(func() {

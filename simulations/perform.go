@@ -125,34 +125,60 @@ func (m *Member) performLease(e events.Effect) {
 	})
 }
 
+// askPeer asks another member how it is. The question and the answer go their ways each by itself.
 func (m *Member) askPeer(e events.Effect, p events.Peer) {
-	w := m.w
-	peer := w.Member(p.Name)
-	if peer == nil || peer.isolated || m.isolated || peer.frozen || kernel.Chance(w.net.env, "a peer's answer is lost", w.Faults.SlowPeer/2) {
-		m.postAfter(max(e.Deadline.Sub(w.Now())-time.Millisecond, 0), events.PeerAnswered{Effect: e.ID, Peer: events.PeerStatus{Name: p.Name, Error: "timeout"}})
-		return
-	}
-	run := m.run
-	w.after(around(w.net.env, "to a peer", peerLatency), func() {
-		st := events.PeerStatus{Name: p.Name, Error: "connection refused"}
-		if peer.alive {
-			o := peer.pg.Observe()
-			st = events.PeerStatus{
-				Name: p.Name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
-				Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: peer.Tags,
-				WatchdogFailed: w.set.Guard == "required" && !peer.guard.alive,
-			}
+	w, run := m.w, m.run
+	answer := func(after time.Duration, st events.PeerStatus) {
+		if most := e.Deadline.Sub(w.Now()) - time.Millisecond; after >= most {
+			after, st = max(most, 0), events.PeerStatus{Name: p.Name, Error: "timeout"}
 		}
-		way := around(w.net.env, "from a peer", peerLatency)
-		if kernel.Chance(w.net.env, "a peer's answer is late", w.Faults.SlowPeer) {
-			way += kernel.Between(w.net.env, "how late a peer's answer is", 0, 1900*time.Millisecond)
-		}
-		w.after(way, func() {
+		w.after(after, func() {
 			if m.run == run {
 				m.post(events.PeerAnswered{Effect: e.ID, Peer: st})
 			}
 		})
+	}
+	never := func() { answer(time.Hour, events.PeerStatus{}) }
+	refused := events.PeerStatus{Name: p.Name, Error: "connection refused"}
+	peer := w.Member(p.Name)
+	if peer == nil || kernel.Chance(w.net.env, "a peer's answer is lost", w.Faults.SlowPeer/2) {
+		never()
+		return
+	}
+	way, fate := w.net.fate(m, peer, "to a peer")
+	switch fate {
+	case stores.Vanishes:
+		never()
+		return
+	case stores.Resets:
+		answer(way, refused)
+		return
+	}
+	w.after(way, func() {
+		back, fate := w.net.fate(peer, m, "from a peer")
+		switch {
+		case m.run != run:
+		case fate == stores.Vanishes || peer.frozen && peer.alive:
+			never()
+		case fate == stores.Resets || !peer.alive:
+			answer(back, refused)
+		default:
+			if kernel.Chance(w.net.env, "a peer's answer is late", w.Faults.SlowPeer) {
+				back += kernel.Between(w.net.env, "how late a peer's answer is", 0, 1900*time.Millisecond)
+			}
+			answer(back, peer.status())
+		}
 	})
+}
+
+// status is what a member says of itself to another that asks.
+func (m *Member) status() events.PeerStatus {
+	o := m.pg.Observe()
+	return events.PeerStatus{
+		Name: m.name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
+		Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: m.Tags,
+		WatchdogFailed: m.w.set.Guard == "required" && !m.guard.alive,
+	}
 }
 
 // finish posts an outcome later, unless the effect is cancelled before.

@@ -93,7 +93,7 @@ func New(set Settings) *World {
 	w.net = newNetwork(w)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
 	w.judges = newJudges(w)
-	w.servers = postgres.NewCluster(postgres.Host{Env: w.k.Domain("postgres"), Reaches: w.reaches, Exited: w.exited})
+	w.servers = postgres.NewCluster(postgres.Host{Env: w.k.Domain("postgres"), Reaches: w.reaches, Refuses: w.refuses, Late: w.late, Exited: w.exited})
 	w.servers.Archive = !set.NoArchive
 	w.clients = newClients(w)
 	w.store = newStore(set.Store, w.k.Domain("store"), set.StoreServers)
@@ -101,11 +101,6 @@ func New(set Settings) *World {
 		w.members = append(w.members, newMember(w, fmt.Sprintf("n%d", i+1)))
 	}
 	return w
-}
-
-// reaches tells whether packets get from one member's host to another's.
-func (w *World) reaches(from, to string) bool {
-	return !w.Member(from).isolated && !w.Member(to).isolated
 }
 
 // exited tells an agent of the end of its postmaster, in an event of its own.

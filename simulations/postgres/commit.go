@@ -147,7 +147,7 @@ func (s *Server) planRelease() {
 	}
 	soonest := time.Duration(-1)
 	for _, d := range s.c.servers {
-		if d.up == nil || d.up.from != s || d.up.stalled || s.sync.priority(d.name) == 0 {
+		if d.up == nil || d.up.from != s || d.up.silent() || s.sync.priority(d.name) == 0 {
 			continue
 		}
 		if d.up.caught && d.reported() >= s.waiting[0].end {

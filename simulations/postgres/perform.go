@@ -214,6 +214,8 @@ func (s *Server) reach(u events.Upstream) (from *Server, why string, atOnce bool
 	switch {
 	case from == nil:
 		return nil, "no such host", true
+	case s.c.refused(s, from):
+		return from, "connection refused", true
 	case !s.c.linked(s, from), from.hung:
 		return from, "timeout expired", false
 	case from.phase == down, from.phase == orphaned:

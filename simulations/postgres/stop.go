@@ -74,7 +74,7 @@ func (s *Server) drained() {
 	}
 	wait := time.Duration(-1)
 	for _, d := range s.c.servers {
-		if d.up == nil || d.up.from != s || d.up.stalled {
+		if d.up == nil || d.up.from != s || d.up.silent() {
 			if d.up != nil && d.up.from == s && wait < 0 {
 				wait = 0 // until the network is back or the sender gives up, which calls again
 			}

@@ -21,8 +21,8 @@ type Command struct {
 func Commands() []Command {
 	return []Command{
 		clientsCommand, clusterCommand, configCommand, cutCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
-		hangCommand, joinCommand, killCommand, pauseCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand,
-		restartCommand, resumeCommand, startCommand, stopCommand, storeCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
+		hangCommand, joinCommand, killCommand, loseCommand, pauseCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand,
+		restartCommand, resumeCommand, slowCommand, startCommand, stopCommand, storeCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
 		writesCommand,
 	}
 }

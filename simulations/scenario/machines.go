@@ -1,0 +1,39 @@
+package scenario
+
+import (
+	"errors"
+	"time"
+)
+
+// Machines are finer faults of hosts and of the ways between them. A stage that cannot play them does not implement it, and the commands that
+// need it say so.
+type Machines interface {
+	// CutWay lets nothing of from reach to; it is swallowed, or refused. JoinMembers ends it.
+	CutWay(from, to []string, refused bool) error
+	// CutServer separates a member from one server of the store. JoinStore ends it.
+	CutServer(member string, server int, refused bool) error
+	// SpoilWays makes the ways between two sides slow by a time each way, or lose so many packets of a hundred. JoinMembers ends it.
+	SpoilWays(a, b []string, late time.Duration, percent int) error
+	// SpoilStore does the same to a member's line to the store. JoinStore ends it.
+	SpoilStore(member string, late time.Duration, percent int) error
+}
+
+// machines are the stage's, or an error.
+func (r *run) machines() (Machines, error) {
+	m, ok := r.stage.(Machines)
+	if !ok {
+		return nil, errors.New("this stage has no such faults of machines")
+	}
+	return m, nil
+}
+
+// onMachines does something to each of some members.
+func (x who) onMachines(do func(m Machines, member string) error) action {
+	return x.each(func(r *run, member string) error {
+		m, err := r.machines()
+		if err != nil {
+			return err
+		}
+		return do(m, member)
+	})
+}

@@ -1,0 +1,65 @@
+package simulations
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/regent-ha/regent/simulations/scenario"
+)
+
+var _ scenario.Machines = (*Stage)(nil)
+
+// JoinStore mends a member's line to the store.
+func (s *Stage) JoinStore(member string) error {
+	s.w.Member(member).line.heal()
+	return nil
+}
+
+// CutServer separates a member from one server of the store.
+func (s *Stage) CutServer(member string, server int, refused bool) error {
+	if all := s.w.store.Servers(); server > all {
+		return fmt.Errorf("the store has %d servers", all)
+	}
+	l := s.w.Member(member).line
+	l.without |= 1 << (server - 1)
+	l.resets = refused
+	return nil
+}
+
+// SpoilStore makes a member's line to the store slow, or bad.
+func (s *Stage) SpoilStore(member string, late time.Duration, percent int) error {
+	l := s.w.Member(member).line
+	l.late, l.loss = late, 10*percent
+	return nil
+}
+
+// CutMembers separates two sides both ways; messages are swallowed.
+func (s *Stage) CutMembers(a, b []string) error {
+	if err := s.CutWay(a, b, false); err != nil {
+		return err
+	}
+	return s.CutWay(b, a, false)
+}
+
+// CutWay lets nothing of one side reach the other.
+func (s *Stage) CutWay(from, to []string, refused bool) error {
+	return s.ways(from, to, func(x, y *Member) { s.w.CutLink(x, y, refused) })
+}
+
+// JoinMembers ends all that is wrong between two sides.
+func (s *Stage) JoinMembers(a, b []string) error { return s.ways(a, b, s.w.JoinLinks) }
+
+// SpoilWays makes the ways between two sides slow, or bad.
+func (s *Stage) SpoilWays(a, b []string, late time.Duration, percent int) error {
+	return s.ways(a, b, func(x, y *Member) { s.w.SpoilLinks(x, y, late, 10*percent) })
+}
+
+// ways does something to the way from each of one side to each of the other.
+func (s *Stage) ways(from, to []string, do func(x, y *Member)) error {
+	for _, x := range from {
+		for _, y := range to {
+			do(s.w.Member(x), s.w.Member(y))
+		}
+	}
+	return nil
+}
