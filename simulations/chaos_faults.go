@@ -11,9 +11,9 @@ import (
 
 // plan sets the next fault, again and again until the time is over.
 func (c *Chaos) plan() {
-	pause := c.time("pause between faults", 8*time.Second)
+	pause := c.time("pause between faults", 8*time.Second) + time.Millisecond // time goes on, whatever is drawn
 	if c.pick("a fault soon after", 3) == 2 {
-		pause = c.time("pause between faults", 300*time.Millisecond)
+		pause = c.time("pause between faults", 300*time.Millisecond) + time.Millisecond
 	}
 	c.after(pause, func() {
 		if c.Now() < c.until {
