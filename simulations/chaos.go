@@ -9,6 +9,7 @@ import (
 	"github.com/regent-ha/regent/engine"
 	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
+	"github.com/regent-ha/regent/simulations/postgres"
 )
 
 // Chaos is one cluster's bad day: settings drawn from a seed, then faults at random moments, many of them just when a
@@ -147,6 +148,9 @@ func (c *Chaos) heal() {
 	c.healLinks()
 	for _, m := range c.members {
 		m.line.heal()
+		m.pg.SetDisk(postgres.DiskWell)
+		m.pg.SlowFsync(0)
+		m.StallLog(false)
 		m.Isolate(false)
 		m.pg.Resume()
 		switch {
@@ -161,16 +165,22 @@ func (c *Chaos) heal() {
 		}
 	}
 	c.World.Run(3 * time.Second) // all that was under way has come
-	for _, m := range c.members {
-		if !m.alive { // was stopping
-			m.Exit = -1
-			m.Start()
-		}
-	}
+	c.startAgain()
 	c.RunUntil(time.Minute, c.connected)
 	delete(c.doc, "pause")
 	c.Put(events.KeyFailover, "{}")
 	c.Put(events.KeyConfig, c.document())
+}
+
+// startAgain starts the agents that have ended: they were asked to, and may have needed long for it.
+func (c *Chaos) startAgain() {
+	for _, m := range c.members {
+		if !m.alive {
+			m.Exit = -1
+			m.Start()
+		}
+	}
+	c.after(time.Second, c.startAgain)
 }
 
 // bound is how long a healed cluster may take: the end of a lease, an election, and copies or rewinds after it.

@@ -3,6 +3,7 @@ package simulations
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/regent-ha/regent/engine"
@@ -24,15 +25,18 @@ type Member struct {
 	force   runner.Force
 	pg      *postgres.Server
 	guard   guard
+	log     eventLog
 
 	alive    bool
 	frozen   bool
 	isolated bool   // from other members
 	down     bool   // the host is
-	ended    uint64 // the effect on PostgreSQL that ended last, whether the agent has heard of that or not
+	ended    uint64 // the effect on the data directory that ended last, whether the agent has heard of that or not
 	run      int    // grows with each start of the agent: what was for an older one is dropped
 	inbox    []events.Fact
-	lookAt   events.Instant // of the last observation's delivery
+	syncing  bool            // waits for its event log
+	deferred []events.Effect // that are performed after that
+	lookAt   events.Instant  // of the last observation's delivery
 	wake     *kernel.Timer
 	looks    *kernel.Timer
 	seq      uint64
@@ -68,8 +72,14 @@ func (m *Member) Start() {
 		m.pg.BootHost()
 	}
 	m.run++
+	if m.log.stalled {
+		m.startLater()
+		return
+	}
 	m.engine = engine.New(engine.Options{})
 	m.alive, m.frozen, m.inbox, m.pending, m.seq, m.force = true, false, nil, map[uint64]func(){}, 0, runner.Force{}
+	m.syncing, m.deferred = false, nil
+	m.log.begun()
 	run := m.run
 	m.session = m.w.store.Open(m.name, m.line)
 	m.post(events.Started{Version: "sim", Member: events.MemberConfig{
@@ -83,6 +93,16 @@ func (m *Member) Start() {
 	m.session.Watch(func(f events.Fact) {
 		if m.run == run {
 			m.post(f)
+		}
+	})
+}
+
+// startLater is an agent that waits for the volume of its event log to be opened.
+func (m *Member) startLater() {
+	run := m.run
+	m.w.after(100*time.Millisecond, func() {
+		if m.run == run {
+			m.Start()
 		}
 	})
 }
@@ -125,12 +145,23 @@ func (m *Member) Freeze() { m.frozen = true }
 // Thaw lets a frozen agent go on with what it missed.
 func (m *Member) Thaw() {
 	m.frozen = false
-	in := m.inbox
-	m.inbox = nil
+	m.goOn()
+	m.post(events.TimerFired{})
+}
+
+// goOn does what waited while the agent was frozen, or for its event log.
+func (m *Member) goOn() {
+	if m.frozen || m.syncing {
+		return
+	}
+	effects, in := m.deferred, m.inbox
+	m.deferred, m.inbox = nil, nil
+	for _, e := range effects {
+		m.perform(e)
+	}
 	for _, f := range in {
 		m.post(f)
 	}
-	m.post(events.TimerFired{})
 }
 
 // CrashPostgres kills the postmaster.
@@ -147,7 +178,7 @@ func (m *Member) post(f events.Fact) {
 	if !m.alive {
 		return
 	}
-	if m.frozen {
+	if m.frozen || m.syncing {
 		m.inbox = append(m.inbox, f)
 		return
 	}
@@ -162,12 +193,31 @@ func (m *Member) post(f events.Fact) {
 		mutant.decide(m, &d)
 	}
 	m.w.note(m, in, &d)
-	for _, e := range d.Effects {
-		m.perform(e)
+	if m.log.stalled {
+		m.log.recorded(2)
+	}
+	if m.log.stalled && waitsForLog(d.Effects) {
+		m.sync(d.Effects)
+	} else {
+		for _, e := range d.Effects {
+			m.perform(e)
+		}
 	}
 	if m.alive {
 		m.wake.Set(max(d.WakeAt, now.Add(time.Millisecond)))
 	}
+}
+
+// sync lets effects wait for an event log that does not answer, for as long as that may take.
+func (m *Member) sync(effects []events.Effect) {
+	run := m.run
+	m.syncing, m.deferred = true, slices.Clone(effects)
+	m.w.after(logSyncBudget, func() {
+		if m.run == run {
+			m.syncing = false
+			m.goOn()
+		}
+	})
 }
 
 func (m *Member) postAfter(d time.Duration, f events.Fact) {

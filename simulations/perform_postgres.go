@@ -12,7 +12,9 @@ func (m *Member) performPostgres(e events.Effect) {
 	run := m.run
 	m.pending[e.ID] = m.pg.Perform(e.Action, e.Deadline, nil, func(outcome events.Outcome, r events.Result, why string) {
 		ended := m.w.Now()
-		m.ended = e.ID
+		if e.Action.ActionKind().WorksOnData() {
+			m.ended = e.ID
+		}
 		m.w.after(0, func() {
 			if m.run != run {
 				return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/regent-ha/regent/simulations/postgres"
 	"github.com/regent-ha/regent/simulations/scenario"
 )
 
@@ -61,5 +62,30 @@ func (s *Stage) ways(from, to []string, do func(x, y *Member)) error {
 			do(s.w.Member(x), s.w.Member(y))
 		}
 	}
+	return nil
+}
+
+// SetDisk changes what a member's data directory is on.
+func (s *Stage) SetDisk(member string, disk scenario.Disk, slow time.Duration) error {
+	p := s.w.Member(member).pg
+	p.SlowFsync(slow)
+	switch disk {
+	case scenario.DiskStalled:
+		p.SetDisk(postgres.DiskStalled)
+	case scenario.DiskFull:
+		p.SetDisk(postgres.DiskFull)
+	case scenario.DiskWALFull:
+		p.SetDisk(postgres.WALFull)
+	case scenario.DiskReadOnly:
+		p.SetDisk(postgres.DiskReadOnly)
+	default:
+		p.SetDisk(postgres.DiskWell)
+	}
+	return nil
+}
+
+// StallLog lets the volume of an agent's event log answer nothing, or answer again.
+func (s *Stage) StallLog(member string, stalled bool) error {
+	s.w.Member(member).StallLog(stalled)
 	return nil
 }

@@ -150,7 +150,7 @@ func (w *work) begin() {
 		w.after(w.takes(takes), do)
 		return
 	}
-	w.after(w.takes(takes), func() { w.onDisk(do) })
+	w.after(w.takes(takes)+w.s.slow, func() { w.onDisk(do) })
 }
 
 // onDisk waits for a disk that stalls, and fails on one that is full.
@@ -158,8 +158,8 @@ func (w *work) onDisk(do func()) {
 	switch w.s.disk {
 	case DiskStalled:
 		w.after(50*time.Millisecond, func() { w.onDisk(do) })
-	case DiskFull:
-		w.fail("no space left on device")
+	case DiskFull, DiskReadOnly:
+		w.fail(w.s.disk.refuses())
 	default:
 		if w.fails() {
 			w.fail("by chance")

@@ -98,6 +98,8 @@ type Server struct {
 	hostDown   bool
 	disk       Disk
 	stalledAt  events.Instant
+	slow       time.Duration // of every sync, beyond the cluster's
+	dying      bool          // was killed, and waits for its disk
 
 	// As a replica.
 	upstream     *Server
@@ -137,11 +139,13 @@ func (s *Server) Name() string { return s.name }
 // Accepts tells whether the server accepts writes now, whatever anybody believes: also one that hangs will when it goes on.
 // Backends that have lost their postmaster still do.
 func (s *Server) Accepts() bool {
-	return !s.hostDown && !s.recovery && (s.phase == up || s.phase == orphaned)
+	return !s.hostDown && !s.recovery && !s.dying && (s.phase == up || s.phase == orphaned)
 }
 
 // Writable tells whether a commit that is sent now could be acknowledged, if its disk and its replicas do their part.
-func (s *Server) Writable() bool { return s.Accepts() && !s.hung && s.disk != DiskFull }
+func (s *Server) Writable() bool {
+	return s.Accepts() && !s.hung && s.disk != DiskFull && s.disk != DiskReadOnly
+}
 
 // Running tells whether a postmaster of this data directory lives.
 func (s *Server) Running() bool { return s.phase != down && s.phase != orphaned }

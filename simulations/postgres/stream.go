@@ -55,7 +55,7 @@ func (s *Server) delay() time.Duration { return s.c.Timing.Lag + s.lag + s.up.la
 // flushedAt is what the server had flushed at an instant that is not long ago.
 func (s *Server) flushedAt(t events.Instant) events.LSN {
 	if u := s.up; u != nil && !u.stalled && t >= u.since {
-		return max(u.start, s.receivedAt(t.Add(-s.c.Timing.Fsync)))
+		return max(u.start, s.receivedAt(t.Add(-s.fsync())))
 	}
 	for i := len(s.marks) - 1; i >= 0; i-- {
 		if s.marks[i].at <= t {
@@ -382,7 +382,7 @@ func (s *Server) eta(at events.LSN) time.Duration {
 	if at = max(at, u.from.flushed); !u.caught && at > u.start {
 		least = u.since.Add(bytesTime(at-u.start, s.streamRate())).Sub(now)
 	}
-	return max(least, 0) + 2*s.delay() + s.c.Timing.Fsync + time.Microsecond
+	return max(least, 0) + 2*s.delay() + s.fsync() + time.Microsecond
 }
 
 // reported is what the upstream knows that the replica has flushed.

@@ -20,7 +20,7 @@ type Command struct {
 // Commands are all commands, sorted by name.
 func Commands() []Command {
 	return []Command{
-		clientsCommand, clusterCommand, configCommand, cutCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
+		clientsCommand, clusterCommand, configCommand, cutCommand, diskCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
 		hangCommand, joinCommand, killCommand, loseCommand, pauseCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand,
 		restartCommand, resumeCommand, slowCommand, startCommand, stopCommand, storeCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
 		writesCommand,

@@ -24,6 +24,12 @@ func (f *fake) SpoilStore(m string, late time.Duration, percent int) error {
 	return f.say("spoil store %s late %v loss %d", m, late, percent)
 }
 
+func (f *fake) SetDisk(m string, d Disk, slow time.Duration) error {
+	return f.say("disk %s %s %v", m, d, slow)
+}
+
+func (f *fake) StallLog(m string, stalled bool) error { return f.say("log %s stalled %v", m, stalled) }
+
 // A stage without finer faults says so.
 func TestStageWithoutMachines(t *testing.T) {
 	for _, command := range []string{"slow n1 from the store by 2s", "cut n1 from n2 requests", "cut n1 from server 2 of the store"} {

@@ -16,7 +16,24 @@ type Machines interface {
 	SpoilWays(a, b []string, late time.Duration, percent int) error
 	// SpoilStore does the same to a member's line to the store. JoinStore ends it.
 	SpoilStore(member string, late time.Duration, percent int) error
+	// SetDisk changes what a member's data directory is on; slow is how long a sync takes on a DiskSlow.
+	SetDisk(member string, disk Disk, slow time.Duration) error
+	// StallLog lets the volume of the agent's event log answer nothing, or answer again.
+	StallLog(member string, stalled bool) error
 }
+
+// Disk is what a disk does.
+type Disk string
+
+// The states of a disk.
+const (
+	DiskWell     Disk = "well"
+	DiskStalled  Disk = "stalled"
+	DiskFull     Disk = "full"
+	DiskWALFull  Disk = "wal-full"
+	DiskReadOnly Disk = "read-only"
+	DiskSlow     Disk = "slow"
+)
 
 // machines are the stage's, or an error.
 func (r *run) machines() (Machines, error) {
