@@ -69,7 +69,7 @@ func (c *Chaos) aroundTTL() time.Duration {
 }
 
 func (c *Chaos) fault(m *Member) {
-	if c.quiet {
+	if c.quiet || m.asleep {
 		return
 	}
 	kinds := c.kinds()
@@ -85,7 +85,8 @@ func (c *Chaos) kinds() []func(m *Member) {
 			c.killAgent, c.killAgent, c.freeze, c.freeze, c.crashPostgres, c.crashPostgres, c.crashHost, c.killGuard, c.storeOutage, c.storeServer,
 			c.storeServer, c.storeSplit, c.storeTrouble, c.cutFromStore, c.cutFromStore, c.isolate, c.switchover, c.switchover, c.switchover,
 			c.pause, c.editConfig, c.editConfig, c.emptyData, c.order, c.order, c.stopAgent, c.hang, c.smallFaults,
-			c.cutLink, c.cutLink, c.flapLink, c.badLink, c.fade, c.cutServer, c.diskFault, c.diskFault, c.diskFault,
+			c.cutLink, c.cutLink, c.flapLink, c.badLink, c.fade, c.cutServer, c.diskFault, c.diskFault, c.diskFault, c.clockFault,
+			c.suspendHost, c.suspendHost,
 		}
 	}
 	return c.faults

@@ -37,7 +37,7 @@ func (n *network) joinLinks() {
 func (n *network) fate(from, to *Member, label string) (time.Duration, stores.Fate) {
 	l := n.link(from, to)
 	switch {
-	case from.isolated || to.isolated || to.down || from.down:
+	case from.isolated || to.isolated || to.down || from.down || to.asleep || from.asleep:
 		return 0, stores.Vanishes
 	case l.cut && l.resets:
 		return around(n.env, label, peerLatency), stores.Resets

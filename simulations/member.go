@@ -26,20 +26,25 @@ type Member struct {
 	pg      *postgres.Server
 	guard   guard
 	log     eventLog
+	clock   hostClock
 
-	alive    bool
-	frozen   bool
-	isolated bool   // from other members
-	down     bool   // the host is
-	ended    uint64 // the effect on the data directory that ended last, whether the agent has heard of that or not
-	run      int    // grows with each start of the agent: what was for an older one is dropped
-	inbox    []events.Fact
-	syncing  bool            // waits for its event log
-	deferred []events.Effect // that are performed after that
-	lookAt   events.Instant  // of the last observation's delivery
-	wake     *kernel.Timer
-	looks    *kernel.Timer
-	seq      uint64
+	alive  bool
+	frozen bool
+	// frozenBefore tells that the agent of a host that is suspended was frozen before that.
+	frozenBefore bool
+	asleep       bool   // the host is suspended
+	isolated     bool   // from other members
+	down         bool   // the host is
+	ended        uint64 // the effect on the data directory that ended last, whether the agent has heard of that or not
+	run          int    // grows with each start of the agent: what was for an older one is dropped
+	inbox        []events.Fact
+	syncing      bool            // waits for its event log
+	deferred     []events.Effect // that are performed after that
+	lookAt       events.Instant  // of the last observation's delivery
+	wake         *kernel.Timer
+	wakeAt       events.Instant // by the host's clock
+	looks        *kernel.Timer
+	seq          uint64
 	// Exit is the code with which the agent ended, -1 while it has not.
 	Exit int
 	// Tags of the member, set before Start.
@@ -50,6 +55,7 @@ type Member struct {
 func newMember(w *World, name string) *Member {
 	m := &Member{w: w, name: name, index: len(w.net.links), Exit: -1, line: &line{net: w.net}}
 	w.net.joinLinks()
+	m.line.clock = &m.clock
 	m.pg = w.servers.Add(name)
 	m.guard = newGuard(m)
 	m.wake = w.k.NewTimer(func() {
@@ -72,7 +78,7 @@ func (m *Member) Start() {
 		m.pg.BootHost()
 	}
 	m.run++
-	if m.log.stalled {
+	if m.log.stalled || m.asleep {
 		m.startLater()
 		return
 	}
@@ -97,7 +103,7 @@ func (m *Member) Start() {
 	})
 }
 
-// startLater is an agent that waits for the volume of its event log to be opened.
+// startLater is an agent that waits for the volume of its event log, or for its host.
 func (m *Member) startLater() {
 	run := m.run
 	m.w.after(100*time.Millisecond, func() {
@@ -122,6 +128,7 @@ func (m *Member) Kill() {
 // KillAll ends everything of this host.
 func (m *Member) KillAll() {
 	m.Kill()
+	m.dropped()
 	m.pg.CrashHost()
 	m.down = true
 	m.guard.end()
@@ -140,10 +147,19 @@ func (m *Member) Boot() {
 }
 
 // Freeze stops the agent's time, Thaw lets it go on.
-func (m *Member) Freeze() { m.frozen = true }
+func (m *Member) Freeze() {
+	if m.asleep {
+		m.frozenBefore = true
+	}
+	m.frozen = true
+}
 
 // Thaw lets a frozen agent go on with what it missed.
 func (m *Member) Thaw() {
+	if m.asleep {
+		m.frozenBefore = false
+		return
+	}
 	m.frozen = false
 	m.goOn()
 	m.post(events.TimerFired{})
@@ -183,11 +199,11 @@ func (m *Member) post(f events.Fact) {
 		return
 	}
 	m.seq++
-	now, mutant := m.w.Now(), m.w.set.Mutant
+	now, mutant := m.now(), m.w.set.Mutant
 	if mutant != nil && mutant.fact != nil {
 		f = mutant.fact(m, f)
 	}
-	in := events.Input{Seq: m.seq, At: now, Wall: epochWall.Add(time.Duration(now)).UnixNano(), Fact: f}
+	in := events.Input{Seq: m.seq, At: now, Wall: m.wall(), Fact: f}
 	d := m.engine.Step(in)
 	if mutant != nil && mutant.decide != nil {
 		mutant.decide(m, &d)
@@ -204,8 +220,14 @@ func (m *Member) post(f events.Fact) {
 		}
 	}
 	if m.alive {
-		m.wake.Set(max(d.WakeAt, now.Add(time.Millisecond)))
+		m.wakeAt = max(d.WakeAt, now.Add(time.Millisecond))
+		m.wake.Set(m.clock.when(m.wakeAt))
 	}
+}
+
+// wall is what the host's wall clock reads, in Unix nanoseconds.
+func (m *Member) wall() int64 {
+	return epochWall.Add(time.Duration(m.w.Now()) + m.clock.wall).UnixNano()
 }
 
 // sync lets effects wait for an event log that does not answer, for as long as that may take.

@@ -3,6 +3,7 @@ package simulations
 import (
 	"time"
 
+	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/kernel"
 	"github.com/regent-ha/regent/simulations/stores"
 )
@@ -28,8 +29,10 @@ const (
 // line is between one member's host and the store.
 type line struct {
 	net                   *network
+	clock                 *hostClock
 	noRequests, noAnswers bool          // cut, each way of its own
 	resets                bool          // what is cut is refused rather than swallowed
+	asleep                bool          // the member's host is suspended: nothing leaves it, and nobody there takes anything
 	without               uint64        // servers of the store that cannot be reached, a bit for each
 	loss                  int           // packets of a thousand that have to be sent again, in each direction
 	late                  time.Duration // how much longer a message takes than it should, each way
@@ -41,14 +44,17 @@ func (l *line) well() bool {
 }
 
 // heal makes it good again.
-func (l *line) heal() { *l = line{net: l.net} }
+func (l *line) heal() { *l = line{net: l.net, asleep: l.asleep, clock: l.clock} }
 
-var _ stores.Line = (*line)(nil)
+// Clock is what the host's clock reads at a true instant.
+func (l *line) Clock(t events.Instant) events.Instant { return l.clock.at(t) }
+
+var _ stores.Clocked = (*line)(nil)
 
 // Send draws what becomes of a request.
 func (l *line) Send(server int) (time.Duration, stores.Fate) {
 	f := &l.net.w.Faults
-	if l.noRequests || l.without>>server&1 != 0 {
+	if l.noRequests || l.asleep || l.without>>server&1 != 0 {
 		return 0, l.cut()
 	}
 	switch {
@@ -65,7 +71,7 @@ func (l *line) Send(server int) (time.Duration, stores.Fate) {
 // Return draws what becomes of an answer, or of a change on its way to a watcher.
 func (l *line) Return(server int) (time.Duration, stores.Fate) {
 	f := &l.net.w.Faults
-	if l.noAnswers || l.without>>server&1 != 0 {
+	if l.noAnswers || l.asleep || l.without>>server&1 != 0 {
 		return 0, l.cut()
 	}
 	switch {
@@ -91,7 +97,7 @@ func (l *line) spoiled(d time.Duration) (time.Duration, stores.Fate) {
 }
 
 func (l *line) cut() stores.Fate {
-	if l.resets {
+	if l.resets && !l.asleep {
 		return stores.Resets
 	}
 	return stores.Vanishes

@@ -50,7 +50,7 @@ func (m *Member) perform(e events.Effect) {
 		m.Exit = a.Code
 		m.Kill()
 	default:
-		if m.force.Stale(e, m.w.Now()) != nil {
+		if m.force.Stale(e, m.now()) != nil {
 			m.finish(e, time.Millisecond, events.Stale, events.Result{})
 			return
 		}
@@ -61,7 +61,7 @@ func (m *Member) perform(e events.Effect) {
 // ask sends a request to the store.
 func (m *Member) ask(e events.Effect, r stores.Request, answer func(stores.Response)) {
 	run, mutant := m.run, m.w.set.Mutant
-	r.Deadline = e.Deadline
+	r.Deadline = m.clock.when(e.Deadline)
 	if mutant != nil && mutant.send != nil && !mutant.send(m, &r) {
 		lease := backends.Lease{Epoch: r.Epoch, SentAt: m.w.Now(), TTL: r.TTL}
 		m.w.after(time.Millisecond, func() {
@@ -88,7 +88,7 @@ func (m *Member) write(e events.Effect, r stores.Request) {
 		if r.Op == stores.Snapshot && resp.Outcome == events.Done {
 			m.post(resp.Snapshot)
 		}
-		m.post(events.EffectFinished{Effect: e.ID, Ended: m.w.Now(), Action: e.Action.ActionKind(), Outcome: resp.Outcome, Error: resp.Error,
+		m.post(events.EffectFinished{Effect: e.ID, Ended: m.now(), Action: e.Action.ActionKind(), Outcome: resp.Outcome, Error: resp.Error,
 			Result: events.Result{Revision: resp.Revision}})
 	})
 }
@@ -101,7 +101,7 @@ func (m *Member) performLease(e events.Effect) {
 		op, r.Op, r.Expect, r.TTL = events.LeaseAcquire, stores.Acquire, int64(a.Expect), a.TTL
 	case events.RenewLease:
 		op, r.Op, r.TTL = events.LeaseRenew, stores.Renew, a.TTL
-		m.force.Shorten(e.Epoch, m.w.Now().Add(a.TTL))
+		m.force.Shorten(e.Epoch, m.now().Add(a.TTL))
 	case events.ReleaseLease:
 		op, r.Op = events.LeaseRelease, stores.Release
 		m.force.Resign(e.Epoch)
@@ -115,6 +115,7 @@ func (m *Member) performLease(e events.Effect) {
 			switch resp.Outcome {
 			case events.Done:
 				l := resp.Lease
+				l.SentAt = m.clock.at(l.SentAt)
 				out.Epoch, out.SentAt, out.TTL = l.Epoch, l.SentAt, l.TTL
 				m.force.Hold(l.Epoch, l.SentAt, l.SentAt.Add(l.TTL))
 			case events.Lost:
@@ -128,8 +129,9 @@ func (m *Member) performLease(e events.Effect) {
 // askPeer asks another member how it is. The question and the answer go their ways each by itself.
 func (m *Member) askPeer(e events.Effect, p events.Peer) {
 	w, run := m.w, m.run
+	deadline := m.clock.when(e.Deadline)
 	answer := func(after time.Duration, st events.PeerStatus) {
-		if most := e.Deadline.Sub(w.Now()) - time.Millisecond; after >= most {
+		if most := deadline.Sub(w.Now()) - time.Millisecond; after >= most {
 			after, st = max(most, 0), events.PeerStatus{Name: p.Name, Error: "timeout"}
 		}
 		w.after(after, func() {

@@ -16,9 +16,9 @@ func TestEndedIsOfTheDataDirectory(t *testing.T) {
 		t.Fatal("no cluster")
 	}
 	m.Freeze()
-	m.performPostgres(events.Effect{ID: 1001, Deadline: w.Now().Add(time.Minute), Action: events.StopPostgres{Mode: events.StopFast}})
+	m.performPostgres(events.Effect{ID: 1001, Deadline: m.now().Add(time.Minute), Action: events.StopPostgres{Mode: events.StopFast}})
 	w.Run(10 * time.Second)
-	m.performPostgres(events.Effect{ID: 1002, Deadline: w.Now().Add(time.Minute), Action: events.ApplyConfig{Document: []byte("{}")}})
+	m.performPostgres(events.Effect{ID: 1002, Deadline: m.now().Add(time.Minute), Action: events.ApplyConfig{Document: []byte("{}")}})
 	w.Run(10 * time.Second)
 	if m.ended != 1001 {
 		t.Errorf("the effect that ended last on the data directory is %d", m.ended)

@@ -17,6 +17,9 @@ type Verdict struct {
 	// Broken are the invariants that did not hold, with the time and what was seen; Invariant is the first one's name.
 	Broken    []string `json:"broken,omitempty"`
 	Invariant string   `json:"invariant,omitempty"`
+	// Outside are the invariants for which a fault of this run is out of contract, Excused what of them did not hold.
+	Outside []OutOfContract `json:"out_of_contract,omitempty"`
+	Excused []string        `json:"excused,omitempty"`
 }
 
 // RunDay lets a bad day happen.
@@ -28,7 +31,7 @@ func RunDay(set ChaosSettings) (*Chaos, Verdict) {
 
 func (c *Chaos) verdict(set ChaosSettings) Verdict {
 	v := Verdict{Store: c.store.Kind(), Seed: set.Seed, Hash: c.Hash(), Virtual: c.k.Since(), Events: c.k.Events(), Steps: c.Steps,
-		Failovers: c.Failovers, Broken: c.Broken}
+		Failovers: c.Failovers, Broken: c.Broken, Outside: c.Outside, Excused: c.Excused}
 	if len(c.Broken) > 0 {
 		v.Invariant = invariantOf(c.Broken[0])
 	}

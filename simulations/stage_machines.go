@@ -89,3 +89,31 @@ func (s *Stage) StallLog(member string, stalled bool) error {
 	s.w.Member(member).StallLog(stalled)
 	return nil
 }
+
+// DriftClock changes the rate of a host's boot clock.
+func (s *Stage) DriftClock(member string, percent float64) error {
+	s.w.Member(member).Drift(int(percent * million / 100))
+	return nil
+}
+
+// StepWallClock sets a host's wall clock.
+func (s *Stage) StepWallClock(member string, d time.Duration) error {
+	s.w.Member(member).StepWall(d)
+	return nil
+}
+
+// SuspendHost stops everything of a member.
+func (s *Stage) SuspendHost(member string) error {
+	m := s.w.Member(member)
+	if m.asleep || m.down {
+		return fmt.Errorf("the host of %s does not run", member)
+	}
+	m.Suspend()
+	return nil
+}
+
+// WakeHost lets it go on.
+func (s *Stage) WakeHost(member string) error {
+	s.w.Member(member).Wake()
+	return nil
+}

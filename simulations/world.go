@@ -56,7 +56,10 @@ type World struct {
 	Quiet bool
 	// Broken lists what a judge or an engine found wrong; it stays empty in a sound run.
 	Broken []string
-	trace  trace
+	// Excused lists what judges found in a run that is out of their contract, which Outside says.
+	Excused []string
+	Outside []OutOfContract
+	trace   trace
 	// Fired counts how often each rule acted or held.
 	Fired map[events.RuleID]int
 	hash  digest
@@ -155,9 +158,26 @@ func (w *World) next(end events.Instant) bool {
 }
 
 func (w *World) breaks(text string) {
-	if len(w.Broken) < 20 {
-		w.Broken = append(w.Broken, fmt.Sprintf("%s %s", w.clock(), text))
+	line := fmt.Sprintf("%s %s", w.clock(), text)
+	for _, o := range w.Outside {
+		if o.Invariant == invariantOf(line) {
+			w.Excused = append(w.Excused, line+" (out of contract: "+o.Why+")")
+			return
+		}
 	}
+	if len(w.Broken) < 20 {
+		w.Broken = append(w.Broken, line)
+	}
+}
+
+// OutOfContract says that a fault of this run is one for which an invariant is not promised.
+type OutOfContract struct {
+	Invariant string `json:"invariant"`
+	Why       string `json:"why"`
+}
+
+func (w *World) outOfContract(invariant, why string) {
+	w.Outside = append(w.Outside, OutOfContract{invariant, why})
 }
 
 func (w *World) clock() string { return clock(w.Now()) }

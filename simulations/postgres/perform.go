@@ -70,10 +70,17 @@ func (s *Server) Busy() events.ActionKind {
 	return s.work.action.ActionKind()
 }
 
+// moment is how soon one looks again whether a host has woken up.
+const moment = 50 * time.Millisecond
+
 // after plans the next step, if the effect still goes on then.
 func (w *work) after(d time.Duration, do func()) {
 	w.s.c.After(d, func() {
-		if !w.over {
+		switch {
+		case w.over:
+		case w.s.asleep:
+			w.after(moment, do)
+		default:
 			do()
 		}
 	})
@@ -97,6 +104,10 @@ func (w *work) report(text string) {
 
 func (w *work) expired() {
 	if w.over {
+		return
+	}
+	if w.s.asleep {
+		w.s.c.After(moment, w.expired)
 		return
 	}
 	if w.s.work == w && w.expire != nil || w.expire != nil && slices.Contains(w.s.helpers, w) {

@@ -228,7 +228,7 @@ func (s *Server) CrashHost() {
 			d.fallSilent()
 		}
 	}
-	s.hostDown = true
+	s.hostDown, s.asleep = true, false
 	s.wal.at = min(s.wal.at, s.flushed)
 	s.hangUp()
 	s.ended()
@@ -251,6 +251,9 @@ func (s *Server) BootHost() {
 
 // Hang stops all processes as SIGSTOP does: they answer nothing and hold what they hold. Resume lets them go on.
 func (s *Server) Hang() {
+	if s.asleep {
+		s.hungBefore = true
+	}
 	if s.phase == down || s.hung {
 		return
 	}
@@ -261,12 +264,32 @@ func (s *Server) Hang() {
 
 // Resume ends Hang.
 func (s *Server) Resume() {
+	if s.asleep {
+		s.hungBefore = false
+		return
+	}
 	if !s.hung {
 		return
 	}
 	s.hung, s.silentFrom = false, s.now()
 	s.replayFrom, s.replaySince = s.replayed, s.now()
 	s.resumed()
+}
+
+// Suspend stops all processes of the host, the driver's too; Wake lets them go on. Nobody writes there meanwhile.
+func (s *Server) Suspend() {
+	s.hungBefore = s.hung
+	s.Hang()
+	s.asleep = true
+	s.c.Changed()
+}
+
+// Wake ends Suspend.
+func (s *Server) Wake() {
+	if s.asleep = false; !s.hungBefore {
+		s.Resume()
+	}
+	s.c.Changed()
 }
 
 // resumed goes on with what waited for the end of a hang or a stall.

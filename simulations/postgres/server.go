@@ -90,6 +90,8 @@ type Server struct {
 	phase      phase
 	recovery   bool
 	hung       bool
+	asleep     bool // with its host
+	hungBefore bool // it hung when the host was suspended
 	full       bool // no more connections
 	pid        int
 	life       int // grows with each start and end of the processes
@@ -139,7 +141,7 @@ func (s *Server) Name() string { return s.name }
 // Accepts tells whether the server accepts writes now, whatever anybody believes: also one that hangs will when it goes on.
 // Backends that have lost their postmaster still do.
 func (s *Server) Accepts() bool {
-	return !s.hostDown && !s.recovery && !s.dying && (s.phase == up || s.phase == orphaned)
+	return !s.hostDown && !s.recovery && !s.dying && !s.asleep && (s.phase == up || s.phase == orphaned)
 }
 
 // Writable tells whether a commit that is sent now could be acknowledged, if its disk and its replicas do their part.

@@ -20,10 +20,10 @@ type Command struct {
 // Commands are all commands, sorted by name.
 func Commands() []Command {
 	return []Command{
-		clientsCommand, clusterCommand, configCommand, cutCommand, diskCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
+		clientsCommand, clockCommand, clusterCommand, configCommand, cutCommand, diskCommand, emptyCommand, expectCommand, failoverCommand, freezeCommand,
 		hangCommand, joinCommand, killCommand, loseCommand, pauseCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand,
-		restartCommand, resumeCommand, slowCommand, startCommand, stopCommand, storeCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
-		writesCommand,
+		restartCommand, resumeCommand, slowCommand, startCommand, stopCommand, storeCommand, suspendCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
+		wakeCommand, writesCommand,
 	}
 }
 

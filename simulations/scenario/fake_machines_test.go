@@ -30,6 +30,13 @@ func (f *fake) SetDisk(m string, d Disk, slow time.Duration) error {
 
 func (f *fake) StallLog(m string, stalled bool) error { return f.say("log %s stalled %v", m, stalled) }
 
+func (f *fake) DriftClock(m string, percent float64) error { return f.say("drift %s %v", m, percent) }
+func (f *fake) StepWallClock(m string, d time.Duration) error {
+	return f.say("step %s %v", m, d)
+}
+func (f *fake) SuspendHost(m string) error { return f.say("suspend %s", m) }
+func (f *fake) WakeHost(m string) error    { return f.say("wake %s", m) }
+
 // A stage without finer faults says so.
 func TestStageWithoutMachines(t *testing.T) {
 	for _, command := range []string{"slow n1 from the store by 2s", "cut n1 from n2 requests", "cut n1 from server 2 of the store"} {

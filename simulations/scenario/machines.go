@@ -20,6 +20,13 @@ type Machines interface {
 	SetDisk(member string, disk Disk, slow time.Duration) error
 	// StallLog lets the volume of the agent's event log answer nothing, or answer again.
 	StallLog(member string, stalled bool) error
+	// DriftClock lets the boot clock of a member's host run too fast by so many percent, too slow if negative, right if zero.
+	DriftClock(member string, percent float64) error
+	// StepWallClock sets its wall clock ahead, or back.
+	StepWallClock(member string, d time.Duration) error
+	// SuspendHost stops everything there, while the boot clock goes on; WakeHost ends it.
+	SuspendHost(member string) error
+	WakeHost(member string) error
 }
 
 // Disk is what a disk does.
