@@ -25,6 +25,7 @@ type Chaos struct {
 	until    events.Instant // of the faults
 	leftover int            // faults that may still be planned for tender moments
 	mayWipe  bool
+	proxy    *proxy
 	wiped    bool // what the store had acknowledged was lost
 	faults   []func(m *Member)
 }
@@ -65,6 +66,7 @@ func NewChaos(set ChaosSettings) *Chaos {
 	c.leftover = 10 + c.pick("faults at tender moments", 40)
 	c.until = w.Now().Add(set.For)
 	c.onStep = c.tender
+	c.proxy = newProxy(c.World)
 	return c
 }
 
@@ -151,6 +153,7 @@ func (c *Chaos) heal() {
 	}
 	c.healLinks()
 	for _, m := range c.members {
+		m.doom = nil
 		m.Wake()
 		m.line.heal()
 		m.pg.SetDisk(postgres.DiskWell)

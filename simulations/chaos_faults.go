@@ -25,7 +25,13 @@ func (c *Chaos) plan() {
 
 // tender plans a fault for a moment when a member is in the middle of something.
 func (c *Chaos) tender(m *Member, d *events.Decision) {
-	if c.Now() >= c.until || c.leftover == 0 || d.From == d.To {
+	if c.Now() >= c.until || c.leftover == 0 {
+		return
+	}
+	if d.From == d.To {
+		if len(d.Effects) > 0 {
+			c.amid(m, d)
+		}
 		return
 	}
 	switch d.To {
@@ -86,7 +92,7 @@ func (c *Chaos) kinds() []func(m *Member) {
 			c.storeServer, c.storeSplit, c.storeTrouble, c.cutFromStore, c.cutFromStore, c.isolate, c.switchover, c.switchover, c.switchover,
 			c.pause, c.editConfig, c.editConfig, c.emptyData, c.order, c.order, c.stopAgent, c.hang, c.smallFaults,
 			c.cutLink, c.cutLink, c.flapLink, c.badLink, c.fade, c.cutServer, c.diskFault, c.diskFault, c.diskFault, c.clockFault,
-			c.suspendHost, c.suspendHost,
+			c.suspendHost, c.suspendHost, c.killBetween, c.killBetween,
 		}
 	}
 	return c.faults
@@ -358,6 +364,13 @@ func (c *Chaos) editConfig(*Member) {
 	c.drawTiming()
 	c.say("an operator writes config %s", c.document())
 	c.Put(events.KeyConfig, c.document())
+	if c.pick("a fault while the members hear of it", 3) == 2 {
+		c.after(c.time("how soon", 100*time.Millisecond), func() {
+			if c.Now() < c.until {
+				c.fault(c.anyone())
+			}
+		})
+	}
 }
 
 // emptyData takes a member's data away, but never the last good copy.

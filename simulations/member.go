@@ -48,7 +48,9 @@ type Member struct {
 	// Exit is the code with which the agent ended, -1 while it has not.
 	Exit int
 	// Tags of the member, set before Start.
-	Tags    events.Tags
+	Tags events.Tags
+	// doom, if set, says whether the agent dies in the middle of a decision, and how many of its effects are performed before.
+	doom    func(d *events.Decision) (performed int, dies bool)
 	pending map[uint64]func() // effects under way, and how those on PostgreSQL are given up
 }
 
@@ -94,8 +96,13 @@ func (m *Member) Start() {
 		MinTTL: m.w.store.Limits().MinTTL, WholeSecondTTL: m.w.store.Limits().WholeSecondTTL,
 	}})
 	m.post(m.guard.tick())
+	if m.run != run {
+		return // it died in the middle of that
+	}
 	m.guard.agentStarted()
-	m.observe()
+	if m.observe(); m.run != run {
+		return
+	}
 	m.session.Watch(func(f events.Fact) {
 		if m.run == run {
 			m.post(f)
@@ -209,6 +216,9 @@ func (m *Member) post(f events.Fact) {
 		mutant.decide(m, &d)
 	}
 	m.w.note(m, in, &d)
+	if m.doom != nil && m.dies(&d) {
+		return
+	}
 	if m.log.stalled {
 		m.log.recorded(2)
 	}
@@ -228,6 +238,23 @@ func (m *Member) post(f events.Fact) {
 // wall is what the host's wall clock reads, in Unix nanoseconds.
 func (m *Member) wall() int64 {
 	return epochWall.Add(time.Duration(m.w.Now()) + m.clock.wall).UnixNano()
+}
+
+// dies ends the agent in the middle of a decision, if that is its doom.
+func (m *Member) dies(d *events.Decision) bool {
+	n, dies := m.doom(d)
+	if !dies {
+		return false
+	}
+	m.doom = nil
+	run := m.run
+	for _, e := range d.Effects[:n] {
+		m.perform(e)
+	}
+	if m.run == run {
+		m.Kill()
+	}
+	return true
 }
 
 // sync lets effects wait for an event log that does not answer, for as long as that may take.

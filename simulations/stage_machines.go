@@ -2,8 +2,10 @@ package simulations
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/postgres"
 	"github.com/regent-ha/regent/simulations/scenario"
 )
@@ -115,5 +117,31 @@ func (s *Stage) SuspendHost(member string) error {
 // WakeHost lets it go on.
 func (s *Stage) WakeHost(member string) error {
 	s.w.Member(member).Wake()
+	return nil
+}
+
+// KillAgentAt lets an agent die at an effect.
+func (s *Stage) KillAgentAt(member, effect string, amid bool) error {
+	m, err := s.agent(member, true)
+	if err != nil {
+		return err
+	}
+	m.doom = func(d *events.Decision) (int, bool) {
+		i := slices.IndexFunc(d.Effects, func(e events.Effect) bool { return string(e.Action.ActionKind()) == effect })
+		if i < 0 {
+			return 0, false
+		}
+		if !amid {
+			return i, true
+		}
+		m.doom = nil
+		run := m.run
+		s.w.after(20*time.Millisecond, func() {
+			if m.run == run {
+				m.Kill()
+			}
+		})
+		return 0, false
+	}
 	return nil
 }

@@ -37,6 +37,10 @@ func (f *fake) StepWallClock(m string, d time.Duration) error {
 func (f *fake) SuspendHost(m string) error { return f.say("suspend %s", m) }
 func (f *fake) WakeHost(m string) error    { return f.say("wake %s", m) }
 
+func (f *fake) KillAgentAt(m, effect string, amid bool) error {
+	return f.say("kill agent %s at %s, amid %v", m, effect, amid)
+}
+
 // A stage without finer faults says so.
 func TestStageWithoutMachines(t *testing.T) {
 	for _, command := range []string{"slow n1 from the store by 2s", "cut n1 from n2 requests", "cut n1 from server 2 of the store"} {

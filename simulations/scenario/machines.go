@@ -27,6 +27,9 @@ type Machines interface {
 	// SuspendHost stops everything there, while the boot clock goes on; WakeHost ends it.
 	SuspendHost(member string) error
 	WakeHost(member string) error
+	// KillAgentAt ends an agent when its next decision holds an effect of that name: before it is performed, with those before it performed; or
+	// amid it, a moment after all were begun.
+	KillAgentAt(member, effect string, amid bool) error
 }
 
 // Disk is what a disk does.
