@@ -19,7 +19,9 @@ type duty struct {
 
 // dutyTable is every duty; all of those that match act, in order.
 var dutyTable = []duty{
-	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle, not(lettingGo)), Then: renew,
+	{ID: "LE-08", When: all(leaseHeld, renewalDue, leaseOpIdle, shortens, countsOnMore, guardWanted), Then: shorten,
+		Why: "the lease is about to become shorter: the guard is told before the store is"},
+	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle, not(lettingGo), guardFollows), Then: renew,
 		Why: "renewing the lease, {lease left} before its end"},
 	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armRested, armIdle, disarmIdle), Then: arm,
 		Why: "telling the guard the lease's new deadline"},
@@ -69,7 +71,13 @@ var dutyWhen = func() []struct {
 }()
 
 var (
-	renewalDue  = predicate{"the lease is to be renewed", func(s *state) bool { return s.now >= s.nextRenewal() }}
+	renewalDue = predicate{"the lease is to be renewed", func(s *state) bool { return s.now >= s.nextRenewal() }}
+	shortens   = predicate{"the settings ask for a shorter lease", func(s *state) bool { return s.ttl() < s.lease.ttl }}
+	// A renewal for less may be applied although the agent dies as soon as it is sent; a guard with the former deadline would then come too late.
+	countsOnMore = predicate{"this member counts on more than that", func(s *state) bool { return s.lease.until > s.now.Add(s.ttl()) }}
+	guardFollows = predicate{"the guard comes in time for what is asked for", func(s *state) bool {
+		return s.ttl() >= s.lease.ttl || !guardWanted.ok(s) || s.guard.Deadline <= s.fenceAt()
+	}}
 	guardWanted = predicate{"the guard takes part", func(s *state) bool {
 		return s.member.GuardPolicy != guardOff && s.guard.Alive && !s.guard.Fired && s.life != Paused && s.mayWriteSoon()
 	}}
@@ -185,7 +193,8 @@ var (
 		}
 		e.issue(events.RenewLease{TTL: s.ttl()}, s.renewTimeout())
 	}}
-	arm = act{"arm_guard", func(e *Engine) {
+	shorten = act{"count on the shorter lease", func(e *Engine) { e.s.lease.until = e.s.now.Add(e.s.ttl()) }}
+	arm     = act{"arm_guard", func(e *Engine) {
 		e.issue(events.ArmGuard{Deadline: e.s.fenceAt()}, guardTimeout)
 	}}
 	prepareLease = act{"prepare_lease", func(e *Engine) {

@@ -100,6 +100,11 @@ func (s *state) lag() events.LSN {
 
 // Chapter CA: the race for a free lease.
 var campaignRules = []row{
+	// A promotion that an agent had asked for before it died may end under its successor. A primary keeps the lease, or is stopped first.
+	{ID: "CA-09", In: Campaigning, When: all(leaseSafe, looked, isPrimary, timelineOK), To: Promoting,
+		Why: "the lease is won, epoch {epoch}, and PostgreSQL is a primary already: it was promoted for an agent that has ended"},
+	{ID: "CA-12", In: Campaigning, When: all(leaseHeld, looked, isPrimary), To: Following,
+		Why: "the lease is won, and PostgreSQL is a primary on timeline {timeline}: stopping it before the lease is given back"},
 	{ID: "CA-01", In: Campaigning, When: all(shutdownAsked, leaseHeld), Then: releaseLease, To: Stopping,
 		Why: "asked to stop"},
 	{ID: "CA-02", In: Campaigning, When: all(shutdownAsked, leaseOpIdle), To: Stopping, Why: "asked to stop"},

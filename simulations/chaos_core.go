@@ -30,7 +30,7 @@ func (c *Chaos) demandCore() *Member {
 	core, others := c.drawCore()
 	c.healCore(core, others)
 	leader := c.demandLeader(core)
-	if leader != nil && !c.demandRejoin(core) || len(c.Broken) > 0 {
+	if leader != nil && !c.demandRejoin(core) || c.spoiled() {
 		return nil
 	}
 	return leader
@@ -75,7 +75,7 @@ func (c *Chaos) healCore(core, others []*Member) {
 
 // breakMember sees to it that a member which is not of the core has no way to lead.
 func (c *Chaos) breakMember(m *Member) {
-	if !m.alive || m.frozen || m.line.noRequests || m.line.noAnswers {
+	if !m.alive || m.frozen || m.asleep || m.line.noRequests || m.line.noAnswers {
 		c.say("%s stays broken", m.name)
 		return
 	}

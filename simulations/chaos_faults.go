@@ -22,7 +22,13 @@ func (c *Chaos) plan() {
 
 // tender plans a fault for a moment when a member is in the middle of something.
 func (c *Chaos) tender(m *Member, d *events.Decision) {
-	if c.Now() >= c.until || c.leftover == 0 || d.From == d.To {
+	if c.Now() >= c.until || c.leftover == 0 {
+		return
+	}
+	if d.From == d.To {
+		if len(d.Effects) > 0 {
+			c.amid(m, d)
+		}
 		return
 	}
 	switch d.To {
@@ -66,12 +72,12 @@ func (c *Chaos) aroundTTL() time.Duration {
 }
 
 func (c *Chaos) fault(m *Member) {
-	if c.quiet {
+	if c.quiet || m.asleep {
 		return
 	}
 	kinds := c.kinds()
 	if c.calm {
-		kinds = kinds[:len(kinds)-1] // nobody can count small faults
+		kinds = kinds[:len(kinds)-uncountable]
 	}
 	if k := c.pick("fault", 1+len(kinds)); k > 0 {
 		said := c.said
@@ -81,13 +87,19 @@ func (c *Chaos) fault(m *Member) {
 	}
 }
 
-// kinds are the faults, the small ones last; those that stand twice come twice as often.
+// uncountable are the last of the kinds, each of which is many faults: nobody can say how many leaders they may cost.
+const uncountable = 4
+
+// kinds are the faults; those that stand twice come twice as often.
 func (c *Chaos) kinds() []func(m *Member) {
 	if c.faults == nil {
 		c.faults = []func(m *Member){
 			c.killAgent, c.killAgent, c.freeze, c.freeze, c.crashPostgres, c.crashPostgres, c.crashHost, c.killGuard, c.storeOutage, c.storeServer,
 			c.storeServer, c.storeSplit, c.storeTrouble, c.cutFromStore, c.cutFromStore, c.isolate, c.switchover, c.switchover, c.switchover,
-			c.pause, c.editConfig, c.editConfig, c.emptyData, c.order, c.order, c.stopAgent, c.hang, c.smallFaults,
+			c.pause, c.editConfig, c.editConfig, c.emptyData, c.order, c.order, c.stopAgent, c.hang,
+			c.cutLink, c.cutLink, c.cutServer, c.diskFault, c.diskFault, c.diskFault, c.clockFault,
+			c.suspendHost, c.suspendHost, c.killBetween, c.killBetween,
+			c.flapLink, c.badLink, c.fade, c.smallFaults,
 		}
 	}
 	return c.faults
@@ -345,7 +357,7 @@ func (c *Chaos) switchover(*Member) {
 // dangerous when a primary cannot learn of it; operators are told to end it only then.
 func (c *Chaos) connected(members []*Member) bool {
 	for _, m := range members {
-		if !m.alive || m.frozen || m.line.noRequests || m.line.noAnswers || !m.engine.Status().DCSReachable {
+		if !m.alive || m.frozen || !m.line.well() || !m.engine.Status().DCSReachable {
 			return false
 		}
 	}
@@ -400,6 +412,13 @@ func (c *Chaos) editConfig(*Member) {
 	c.struck(coverage.ConfigEdited, c.members...)
 	c.say("an operator writes config %s", c.document())
 	c.Put(events.KeyConfig, c.document())
+	if c.pick("a fault while the members hear of it", 3) == 2 {
+		c.after(c.time("how soon", 100*time.Millisecond), func() {
+			if c.Now() < c.until {
+				c.fault(c.anyone())
+			}
+		})
+	}
 }
 
 // emptyData takes a member's data away, but never the last good copy.

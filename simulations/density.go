@@ -15,10 +15,10 @@ var SmallFaults = Faults{LostRequest: 3, LostAnswer: 3, LateRequest: 3, LateAnsw
 // the one before; at this density most meet one at work, as in life. Three of four such clusters have the default timing, until an operator edits it.
 const SoakEvery = 4 * time.Minute
 
-// pauseBetween draws the time until the next fault.
+// pauseBetween draws the time until the next fault. It is never nothing: time goes on, whatever is drawn.
 func (c *Chaos) pauseBetween() time.Duration {
 	if c.every != 0 {
-		return c.time("pause between faults", 2*c.every)
+		return c.time("pause between faults", 2*c.every) + time.Millisecond
 	}
 	if c.calm {
 		return 30*time.Second + c.time("pause on a calm day", 90*time.Second)
@@ -27,7 +27,7 @@ func (c *Chaos) pauseBetween() time.Duration {
 	if c.pick("a fault soon after", 3) == 2 {
 		pause = c.time("pause between faults", 300*time.Millisecond)
 	}
-	return pause
+	return pause + time.Millisecond
 }
 
 // CollectLess lets the collector of garbage run less often, unless the environment says how often: a world is small, and what it leaves behind is

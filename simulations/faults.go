@@ -24,6 +24,7 @@ type Faults struct {
 // look delivers an observation, in the order in which they were made.
 func (m *Member) look() {
 	o := m.pg.Observe()
+	o.Sampled = m.clock.at(o.Sampled)
 	now := m.w.Now()
 	late := time.Duration(0)
 	if kernel.Chance(m.w.hosts, "a look is late", m.w.Faults.LateLook) {

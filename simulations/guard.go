@@ -28,7 +28,7 @@ func (g *guard) tick() events.GuardTick {
 
 // arm tells the deadline; it fails when there is no guard to tell, or it is too late.
 func (g *guard) arm(deadline events.Instant) bool {
-	if !g.alive || g.fired || g.deaf || deadline <= g.m.w.Now() {
+	if !g.alive || g.fired || g.deaf || deadline <= g.m.now() {
 		return false
 	}
 	g.deadline = deadline
@@ -38,7 +38,7 @@ func (g *guard) arm(deadline events.Instant) bool {
 			return true
 		}
 	}
-	g.timer.Set(deadline)
+	g.timer.Set(g.m.clock.when(deadline))
 	return true
 }
 
@@ -50,7 +50,7 @@ func (g *guard) disarm() {
 
 // due is the deadline. A guard that is dead then acts when another takes its place.
 func (g *guard) due() {
-	if !g.alive || g.deadline == 0 || g.fired || g.m.w.Now() < g.deadline {
+	if !g.alive || g.deadline == 0 || g.fired || g.m.asleep || g.m.now() < g.deadline {
 		return
 	}
 	g.fired, g.deadline = true, 0
@@ -59,9 +59,16 @@ func (g *guard) due() {
 	g.sees()
 }
 
+// clockChanged sets the timer anew: the clock runs at another rate.
+func (g *guard) clockChanged() {
+	if g.timer.At() != 0 {
+		g.timer.Set(g.m.clock.when(g.deadline))
+	}
+}
+
 // sees looks whether PostgreSQL was started, while somebody may start it: a guard that has fired kills it, until an agent acknowledges.
 func (g *guard) sees() {
-	if !g.alive || !g.fired {
+	if !g.alive || !g.fired || g.m.asleep {
 		return
 	}
 	g.m.pg.KillAll()
@@ -89,6 +96,10 @@ func (g *guard) agentStarted() {
 // replace is what a living agent does. The new guard takes the deadline from the page.
 func (g *guard) replace() {
 	g.m.w.after(100*time.Millisecond, func() {
+		if g.m.asleep {
+			g.replace()
+			return
+		}
 		if g.m.alive && !g.alive {
 			g.alive = true
 			g.m.post(g.tick())

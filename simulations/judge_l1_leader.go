@@ -34,7 +34,7 @@ func (c *Chaos) demandLeader(members []*Member) *Member {
 	if c.RunUntil(bound, leads) {
 		return c.Leader()
 	}
-	if without := c.withoutExcuse(members); len(without) > 0 {
+	if without := c.withoutExcuse(members); len(without) > 0 && !c.spoiled() {
 		c.breaks(fmt.Sprintf("L1: %v after %s were healed: leader key %q, %s", bound, names(members), c.LeaderKey(), strings.Join(without, "; ")))
 	}
 	return nil

@@ -21,6 +21,9 @@ const copyBudget = 30 * time.Second
 func (c *Chaos) demandRejoin(members []*Member) bool {
 	bound := c.rejoinBound()
 	if !c.RunUntil(bound, func() bool { return c.Leader() != nil && len(c.unsettled(members)) == 0 }) {
+		if c.spoiled() {
+			return false
+		}
 		c.breaks(fmt.Sprintf("L2: %v after %s had a leader: leader key %q, %s", bound, names(members), c.LeaderKey(),
 			strings.Join(c.unsettled(members), "; ")))
 		return false

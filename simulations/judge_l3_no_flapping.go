@@ -32,7 +32,7 @@ func (j *noFlapping) step(m *Member, _ *events.Input, d *events.Decision) {
 // demandHealth is what a cluster owes in which everything works: a leader, the same that its core had, whom all follow, and then nothing more.
 func (c *Chaos) demandHealth(led *Member) {
 	leader := c.demandLeader(c.members)
-	if leader == nil || len(c.Broken) > 0 || !c.demandRejoin(c.members) {
+	if leader == nil || c.spoiled() || !c.demandRejoin(c.members) {
 		return
 	}
 	leader = c.Leader()

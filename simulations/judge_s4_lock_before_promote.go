@@ -31,7 +31,7 @@ func (j *lockBeforePromote) step(m *Member, _ *events.Input, d *events.Decision)
 		if _, restarts := e.Action.(events.RestartPostgres); restarts {
 			continue // it is a primary already; its guard may be missing for as long as that of any other
 		}
-		if g := &m.guard; j.w.set.Guard == "required" && (!g.alive || g.deadline == 0 || lease.Ends != 0 && g.deadline > lease.Ends) {
+		if g := &m.guard; j.w.set.Guard == "required" && (!g.alive || g.deadline == 0 || lease.Ends != 0 && m.clock.when(g.deadline) > lease.Ends) {
 			j.breaks("%s issues %s, and its guard (alive %v) holds %d; the lease ends at %d", m.name, e.Action.ActionKind(), g.alive,
 				g.deadline, lease.Ends)
 		}

@@ -29,7 +29,7 @@ var late = map[string]string{"consul": "a session lasts up to twice the ttl that
 // Mutants is the table.
 var Mutants = []Mutant{
 	{Name: "the lease is dated at the reply", Breaks: []string{"S1", "S4"}, Tolerated: late, fact: onLease(func(m *Member, l *events.LeaseOutcome) {
-		l.SentAt = m.w.Now()
+		l.SentAt = m.now()
 	})},
 	{Name: "the lease is taken to last twice as long", Breaks: []string{"S1", "S4"}, Tolerated: late, fact: onLease(func(_ *Member, l *events.LeaseOutcome) {
 		l.TTL *= 2
@@ -95,7 +95,7 @@ var Mutants = []Mutant{
 	}},
 	{Name: "a pause is not noticed", Breaks: []string{"S11", "S6"}, decide: func(m *Member, d *events.Decision) {
 		if m.w.operators.paused && d.From == engine.Paused && !m.pg.Running() && len(d.Effects) == 0 && len(m.pending) == 0 {
-			d.Effects = append(d.Effects, events.Effect{ID: 1<<42 + d.Input, Deadline: m.w.Now().Add(time.Minute), Action: events.StartPostgres{}})
+			d.Effects = append(d.Effects, events.Effect{ID: 1<<42 + d.Input, Deadline: m.now().Add(time.Minute), Action: events.StartPostgres{}})
 		}
 	}},
 	{Name: "reasons are not told", Breaks: []string{"L7"}, decide: func(_ *Member, d *events.Decision) {
@@ -104,7 +104,7 @@ var Mutants = []Mutant{
 			d.Fired[i].Why = ""
 		}
 	}},
-	{Name: "it wakes up all the time", Breaks: []string{"L5"}, decide: func(m *Member, d *events.Decision) { d.WakeAt = m.w.Now() }},
+	{Name: "it wakes up all the time", Breaks: []string{"L5"}, decide: func(m *Member, d *events.Decision) { d.WakeAt = m.now() }},
 	{Name: "a replica is never started", Breaks: []string{"L1", "L2"}, decide: func(_ *Member, d *events.Decision) {
 		d.Effects = leavingOut(d.Effects, func(a events.Action) bool { s, ok := a.(events.StartPostgres); return ok && !s.AsPrimary })
 	}},

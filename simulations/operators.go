@@ -19,6 +19,7 @@ type operators struct {
 // failoverOrder is a request to fail over to a member.
 type failoverOrder struct {
 	to    string
+	value string         // as it was written
 	until events.Instant // when it was replaced, zero while it stands
 }
 
@@ -60,15 +61,28 @@ func (o *operators) failover(value string) {
 	}
 	for i := range o.failovers {
 		if o.failovers[i].until == 0 {
-			o.failovers[i].until = o.w.Now()
+			o.replaced(i)
 		}
 	}
 	if f.Leader != "" || f.Member != "" {
 		o.moved = o.w.Now()
 	}
 	if f.Leader == "" && f.Member != "" {
-		o.failovers = append(o.failovers, failoverOrder{to: f.Member})
+		o.failovers = append(o.failovers, failoverOrder{to: f.Member, value: value})
 	}
+}
+
+// replaced notes when an order has gone from the store: one without a majority takes the next one later than it was given.
+func (o *operators) replaced(i int) {
+	o.w.after(time.Millisecond, func() {
+		if kv, there := o.w.Key(events.KeyFailover); there && kv.Value == o.failovers[i].value {
+			o.w.after(100*time.Millisecond, func() { o.replaced(i) })
+			return
+		}
+		if o.failovers[i].until == 0 {
+			o.failovers[i].until = o.w.Now()
+		}
+	})
 }
 
 // failoverTo tells that an operator's order to fail over to this member stands, or stood until a moment ago: only a person may give up a

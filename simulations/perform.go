@@ -51,7 +51,7 @@ func (m *Member) perform(e events.Effect) {
 		m.Exit = a.Code
 		m.Kill()
 	default:
-		if m.force.Stale(e, m.w.Now()) != nil {
+		if m.force.Stale(e, m.now()) != nil {
 			m.finish(e, time.Millisecond, events.Stale, events.Result{})
 			return
 		}
@@ -61,7 +61,7 @@ func (m *Member) perform(e events.Effect) {
 
 // ask sends a request to the store.
 func (m *Member) ask(deadline events.Instant, r stores.Request, answer func(stores.Response)) {
-	r.Deadline = deadline
+	r.Deadline = m.clock.when(deadline)
 	if mutant := m.w.set.Mutant; mutant != nil {
 		m.askWrongly(mutant, r, answer)
 		return
@@ -106,7 +106,7 @@ func (m *Member) write(e events.Effect, r stores.Request) {
 		if op == stores.Snapshot && resp.Outcome == events.Done {
 			m.post(resp.Snapshot)
 		}
-		m.post(events.EffectFinished{Effect: id, Ended: m.w.Now(), Action: kind, Outcome: resp.Outcome, Error: resp.Error,
+		m.post(events.EffectFinished{Effect: id, Ended: m.now(), Action: kind, Outcome: resp.Outcome, Error: resp.Error,
 			Result: events.Result{Revision: resp.Revision}})
 	})
 }
@@ -119,7 +119,7 @@ func (m *Member) performLease(e events.Effect) {
 		op, r.Op, r.Expect, r.TTL = events.LeaseAcquire, stores.Acquire, int64(a.Expect), a.TTL
 	case events.RenewLease:
 		op, r.Op, r.TTL = events.LeaseRenew, stores.Renew, a.TTL
-		m.force.Shorten(e.Epoch, m.w.Now().Add(a.TTL))
+		m.force.Shorten(e.Epoch, m.now().Add(a.TTL))
 	case events.ReleaseLease:
 		op, r.Op = events.LeaseRelease, stores.Release
 		m.force.Resign(e.Epoch)
@@ -134,6 +134,7 @@ func (m *Member) performLease(e events.Effect) {
 			switch resp.Outcome {
 			case events.Done:
 				l := resp.Lease
+				l.SentAt = m.clock.at(l.SentAt)
 				out.Epoch, out.SentAt, out.TTL = l.Epoch, l.SentAt, l.TTL
 				m.force.Hold(l.Epoch, l.SentAt, l.SentAt.Add(l.TTL))
 			case events.Lost:
@@ -144,36 +145,50 @@ func (m *Member) performLease(e events.Effect) {
 	})
 }
 
+// askPeer asks another member how it is. The question and the answer go their ways each by itself.
 func (m *Member) askPeer(e events.Effect, p events.Peer) {
-	w := m.w
-	peer := w.at(p)
-	if peer == nil || peer.isolated || m.isolated || peer.frozen || kernel.Chance(w.net.env, "a peer's answer is lost", w.Faults.SlowPeer/2) {
-		m.postAfter(max(e.Deadline.Sub(w.Now())-time.Millisecond, 0), events.PeerAnswered{Effect: e.ID, Peer: events.PeerStatus{Name: p.Name, Error: "timeout"}})
-		return
-	}
-	run := m.run
-	w.after(around(w.net.env, "to a peer", peerLatency), func() {
-		st := events.PeerStatus{Name: p.Name, Error: "connection refused"}
-		if peer.alive {
-			o := peer.pg.Observe()
-			st = events.PeerStatus{
-				Name: p.Name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
-				Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: peer.Tags,
-				WatchdogFailed: w.set.Guard == "required" && !peer.guard.alive,
-			}
+	w, run := m.w, m.run
+	deadline := m.clock.when(e.Deadline)
+	answer := func(after time.Duration, st events.PeerStatus) {
+		if most := deadline.Sub(w.Now()) - time.Millisecond; after >= most {
+			after, st = max(most, 0), events.PeerStatus{Name: p.Name, Error: "timeout"}
 		}
-		if peer.alive && !st.Reachable {
-			st.Error = "its PostgreSQL does not answer"
-		}
-		way := around(w.net.env, "from a peer", peerLatency)
-		if kernel.Chance(w.net.env, "a peer's answer is late", w.Faults.SlowPeer) {
-			way += kernel.Between(w.net.env, "how late a peer's answer is", 0, 1900*time.Millisecond)
-		}
-		w.after(way, func() {
+		w.after(after, func() {
 			if m.run == run {
 				m.post(events.PeerAnswered{Effect: e.ID, Peer: st})
 			}
 		})
+	}
+	never := func() { answer(time.Hour, events.PeerStatus{}) }
+	refused := events.PeerStatus{Name: p.Name, Error: "connection refused"}
+	peer := w.at(p)
+	if peer == nil || kernel.Chance(w.net.env, "a peer's answer is lost", w.Faults.SlowPeer/2) {
+		never()
+		return
+	}
+	way, fate := w.net.fate(m, peer, "to a peer")
+	switch fate {
+	case stores.Vanishes:
+		never()
+		return
+	case stores.Resets:
+		answer(way, refused)
+		return
+	}
+	w.after(way, func() {
+		back, fate := w.net.fate(peer, m, "from a peer")
+		switch {
+		case m.run != run:
+		case fate == stores.Vanishes || peer.frozen && peer.alive:
+			never()
+		case fate == stores.Resets || !peer.alive:
+			answer(back, refused)
+		default:
+			if kernel.Chance(w.net.env, "a peer's answer is late", w.Faults.SlowPeer) {
+				back += kernel.Between(w.net.env, "how late a peer's answer is", 0, 1900*time.Millisecond)
+			}
+			answer(back, peer.status())
+		}
 	})
 }
 
@@ -181,6 +196,20 @@ func (m *Member) askPeer(e events.Effect, p events.Peer) {
 func (w *World) at(p events.Peer) *Member {
 	host, _, _ := strings.Cut(strings.TrimPrefix(p.APIURL, "http://"), ":")
 	return w.Member(host)
+}
+
+// status is what a member says of itself to another that asks.
+func (m *Member) status() events.PeerStatus {
+	o := m.pg.Observe()
+	st := events.PeerStatus{
+		Name: m.name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
+		Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: m.Tags,
+		WatchdogFailed: m.w.set.Guard == "required" && !m.guard.alive,
+	}
+	if !st.Reachable {
+		st.Error = "its PostgreSQL does not answer"
+	}
+	return st
 }
 
 // finish posts an outcome later, unless the effect is cancelled before.

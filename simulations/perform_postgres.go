@@ -10,8 +10,8 @@ import (
 // the middle of a change.
 func (m *Member) performPostgres(e events.Effect) {
 	run := m.run
-	m.pending[e.ID] = m.pg.Perform(e.Action, e.Deadline, nil, func(outcome events.Outcome, r events.Result, why string) {
-		ended := m.w.Now()
+	m.pending[e.ID] = m.pg.Perform(e.Action, m.clock.when(e.Deadline), nil, func(outcome events.Outcome, r events.Result, why string) {
+		ended := m.now()
 		if e.Action.ActionKind().WorksOnData() {
 			m.ended = e.ID
 		}

@@ -19,9 +19,14 @@ type Verdict struct {
 	// Explained are members without a role at the end, and the true reasons that they gave.
 	Explained []string `json:"explained,omitempty"`
 	Ended     Ending   `json:"verdict"`
+	// Proxy is what clients met that go where the health endpoints lead.
+	Proxy ProxyStats `json:"proxy"`
 	// Broken are the invariants that did not hold, with the time and what was seen; Invariant is the first one's name.
 	Broken    []string `json:"broken,omitempty"`
 	Invariant string   `json:"invariant,omitempty"`
+	// Outside are the invariants for which a fault of this run is out of contract, Excused what of them did not hold.
+	Outside []OutOfContract `json:"out_of_contract,omitempty"`
+	Excused []string        `json:"excused,omitempty"`
 }
 
 // Ending says whether everything held.
@@ -56,7 +61,8 @@ func RunDay(set ChaosSettings) (*Chaos, Verdict) {
 
 func (c *Chaos) verdict(set ChaosSettings) Verdict {
 	v := Verdict{Store: c.store.Kind(), Seed: set.Seed, Hash: RunHash(c.Hash()), Virtual: c.k.Since(), Events: c.k.Events(), Steps: c.Steps,
-		Failovers: c.Failovers, Explained: c.Explained, Ended: Sound}
+		Failovers: c.Failovers, Explained: c.Explained, Ended: Sound, Outside: c.Outside, Excused: c.Excused,
+		Proxy: c.proxy.Stats}
 	v.Seconds = v.Virtual.Seconds()
 	if len(c.Broken) > 0 {
 		v.Break(invariantOf(c.Broken[0]), c.Broken...)

@@ -119,7 +119,7 @@ func TestScenariosSayWhatTheyAre(t *testing.T) {
 // TestStageRefuses checks what this world cannot play, and what cannot be done now.
 func TestStageRefuses(t *testing.T) {
 	for command, want := range map[string]string{
-		"cut n1 from n2":                              "this world can only separate one member from all others",
+		"cut n1 from server 5 of the store":           "the store has 3 servers",
 		"start agent of n1":                           "the agent of n1 runs: true",
 		"start host of n1":                            "the agent of n1 runs: true",
 		"empty data of n1":                            "PostgreSQL of n1 runs: true",

@@ -2,7 +2,6 @@ package simulations
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -245,34 +244,6 @@ func (s *Stage) CutStore(member string, way scenario.Way, refused bool) error {
 	}
 	l := m.line
 	l.noRequests, l.noAnswers, l.resets = way != scenario.Answers, way != scenario.Requests, refused
-	return nil
-}
-
-// JoinStore mends it.
-func (s *Stage) JoinStore(member string) error {
-	l := s.w.Member(member).line
-	l.noRequests, l.noAnswers = false, false
-	return nil
-}
-
-// CutMembers separates one member from all others: this world knows nothing finer.
-func (s *Stage) CutMembers(a, b []string) error { return s.isolate(a, b, true) }
-
-// JoinMembers ends it.
-func (s *Stage) JoinMembers(a, b []string) error { return s.isolate(a, b, false) }
-
-func (s *Stage) isolate(a, b []string, cut bool) error {
-	if len(a) > 1 {
-		a, b = b, a
-	}
-	if len(a) != 1 || len(b) != len(s.w.members)-1 {
-		return errors.New("this world can only separate one member from all others")
-	}
-	m := s.w.Member(a[0])
-	if cut {
-		s.w.struck(coverage.MembersCut, m)
-	}
-	m.Isolate(cut)
 	return nil
 }
 

@@ -60,7 +60,10 @@ type World struct {
 	Quiet bool
 	// Broken lists what a judge or an engine found wrong; it stays empty in a sound run.
 	Broken []string
-	trace  trace
+	// Excused lists what judges found in a run that is out of their contract, which Outside says.
+	Excused []string
+	Outside []OutOfContract
+	trace   trace
 	// Counts are what has been seen of rules, effects, the store and faults.
 	Counts coverage.Counts
 	hash   digest
@@ -102,7 +105,7 @@ func New(set Settings) *World {
 	w.net = newNetwork(w)
 	w.operators = operators{w: w, orders: map[string]events.Instant{}}
 	w.judges.appoint(newJudges(w))
-	w.servers = postgres.NewCluster(postgres.Host{Env: w.k.Domain("postgres"), Reaches: w.reaches, Exited: w.exited})
+	w.servers = postgres.NewCluster(postgres.Host{Env: w.k.Domain("postgres"), Reaches: w.reaches, Refuses: w.refuses, Late: w.late, Exited: w.exited})
 	w.servers.Archive = !set.NoArchive
 	w.clients = newClients(w)
 	w.store = newStore(set.Store, w.k.Domain("store"), set.StoreServers)
@@ -110,11 +113,6 @@ func New(set Settings) *World {
 		w.members = append(w.members, newMember(w, fmt.Sprintf("n%d", i+1)))
 	}
 	return w
-}
-
-// reaches tells whether packets get from one member's host to another's.
-func (w *World) reaches(from, to string) bool {
-	return !w.Member(from).isolated && !w.Member(to).isolated
 }
 
 // exited tells an agent of the end of its postmaster, in an event of its own.
@@ -170,9 +168,26 @@ func (w *World) next(end events.Instant) bool {
 }
 
 func (w *World) breaks(text string) {
-	if len(w.Broken) < 20 {
-		w.Broken = append(w.Broken, fmt.Sprintf("%s %s", w.clock(), text))
+	line := fmt.Sprintf("%s %s", w.clock(), text)
+	for _, o := range w.Outside {
+		if o.Invariant == invariantOf(line) {
+			w.Excused = append(w.Excused, line+" (out of contract: "+o.Why+")")
+			return
+		}
 	}
+	if len(w.Broken) < 20 {
+		w.Broken = append(w.Broken, line)
+	}
+}
+
+// OutOfContract says that a fault of this run is one for which an invariant is not promised.
+type OutOfContract struct {
+	Invariant string `json:"invariant"`
+	Why       string `json:"why"`
+}
+
+func (w *World) outOfContract(invariant, why string) {
+	w.Outside = append(w.Outside, OutOfContract{invariant, why})
 }
 
 func (w *World) clock() string { return clock(w.Now()) }

@@ -14,6 +14,10 @@ type Host struct {
 	kernel.Env
 	// Reaches tells whether packets get from one server's host to another's. Ask for both ways.
 	Reaches func(from, to string) bool
+	// Refuses tells that a sender learns at once that its packets do not get there; Late is by how much the way takes longer than
+	// Timing.Lag. Nil: never, and nothing.
+	Refuses func(from, to string) bool
+	Late    func(from, to string) time.Duration
 	// Exited takes the facts about ends of postmasters: first without Gone, then with it.
 	Exited func(server string, f events.PostgresExited)
 }
@@ -25,6 +29,7 @@ type Timing struct {
 	Retry          time.Duration // wal_retrieve_retry_interval; pgdriver writes 500 ms, PostgreSQL's own default is 5 s
 	SenderTimeout  time.Duration // wal_sender_timeout and wal_receiver_timeout
 	KeepAlive      time.Duration // until a copy or a rewind notices that the host of its source is dead; see givesUp in pgdriver
+	Retransmit     time.Duration // how long TCP goes on sending what is new when nobody acknowledges it
 	Checkpoint     time.Duration // a checkpoint, also the one at shutdown
 	CheckpointEach time.Duration // checkpoint_timeout
 	Start          time.Duration // a start without recovery
@@ -46,6 +51,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		Fsync: time.Millisecond, Lag: time.Millisecond / 2, Retry: 500 * time.Millisecond, SenderTimeout: time.Minute,
 		KeepAlive:  30 * time.Second,
+		Retransmit: 200 * time.Millisecond,
 		Checkpoint: 30 * time.Millisecond, CheckpointEach: 5 * time.Minute, Start: 150 * time.Millisecond,
 		Promote: 40 * time.Millisecond, Bootstrap: 2 * time.Second, Connect: 5 * time.Second, Rewind: 500 * time.Millisecond,
 		Orphans: 60 * time.Millisecond, StreamRate: 100e6, ReplayRate: 50e6, CopyRate: 100e6, WriteBytes: 256,
@@ -125,6 +131,16 @@ func (c *Cluster) Changed() {
 // linked tells whether two servers' hosts can exchange packets.
 func (c *Cluster) linked(a, b *Server) bool {
 	return !a.hostDown && !b.hostDown && (a == b || c.Reaches(a.name, b.name) && c.Reaches(b.name, a.name))
+}
+
+// sends tells whether packets get from one server's host to another's.
+func (c *Cluster) sends(from, to *Server) bool {
+	return !from.hostDown && !to.hostDown && (from == to || c.Reaches(from.name, to.name))
+}
+
+// refused tells that the way between two servers' hosts is closed such that both ends learn of it at once.
+func (c *Cluster) refused(a, b *Server) bool {
+	return c.Refuses != nil && a != b && !a.hostDown && !b.hostDown && (c.Refuses(a.name, b.name) || c.Refuses(b.name, a.name))
 }
 
 // of finds the server that an upstream's connection URL leads to, nil for none.

@@ -33,10 +33,10 @@ func (s *Server) Write(id uint64, done func(Answer)) {
 	case s.hung:
 		s.c.After(s.c.Timing.Connect, func() { done(NoAnswer) }) // nothing was sent: no connection came about
 		return
-	case s.recovery, s.full && s.phase == up, s.disk == DiskFull, s.phase == orphaned && s.disk == WALFull:
+	case s.recovery, s.full && s.phase == up, s.disk == DiskFull, s.phase == orphaned && s.disk.noWAL(), s.dying:
 		done(Refused)
 		return
-	case s.disk == WALFull:
+	case s.disk.noWAL():
 		s.panics()
 		done(NoAnswer)
 		return
@@ -74,7 +74,7 @@ func (s *Server) flush() {
 	}
 	s.flushing = true
 	upTo := s.wal.at
-	s.afterLife(s.c.Timing.Fsync, func() {
+	s.afterLife(s.fsync(), func() {
 		s.flushing = false
 		if s.hung || s.disk == DiskStalled {
 			return // goes on when that ends
@@ -147,7 +147,7 @@ func (s *Server) planRelease() {
 	}
 	soonest := time.Duration(-1)
 	for _, d := range s.c.servers {
-		if d.up == nil || d.up.from != s || d.up.stalled || s.sync.priority(d.name) == 0 {
+		if d.up == nil || d.up.from != s || d.up.silent() || s.sync.priority(d.name) == 0 {
 			continue
 		}
 		if d.up.caught && d.reported() >= s.waiting[0].end {

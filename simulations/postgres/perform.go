@@ -70,10 +70,17 @@ func (s *Server) Busy() events.ActionKind {
 	return s.work.action.ActionKind()
 }
 
+// moment is how soon one looks again whether a host has woken up.
+const moment = 50 * time.Millisecond
+
 // after plans the next step, if the effect still goes on then.
 func (w *work) after(d time.Duration, do func()) {
 	w.s.c.After(d, func() {
-		if !w.over {
+		switch {
+		case w.over:
+		case w.s.asleep:
+			w.after(moment, do)
+		default:
 			do()
 		}
 	})
@@ -97,6 +104,10 @@ func (w *work) report(text string) {
 
 func (w *work) expired() {
 	if w.over {
+		return
+	}
+	if w.s.asleep {
+		w.s.c.After(moment, w.expired)
 		return
 	}
 	if w.s.work == w && w.expire != nil || w.expire != nil && slices.Contains(w.s.helpers, w) {
@@ -150,7 +161,7 @@ func (w *work) begin() {
 		w.after(w.takes(takes), do)
 		return
 	}
-	w.after(w.takes(takes), func() { w.onDisk(do) })
+	w.after(w.takes(takes)+w.s.slow, func() { w.onDisk(do) })
 }
 
 // onDisk waits for a disk that stalls, and fails on one that is full.
@@ -158,8 +169,8 @@ func (w *work) onDisk(do func()) {
 	switch w.s.disk {
 	case DiskStalled:
 		w.after(50*time.Millisecond, func() { w.onDisk(do) })
-	case DiskFull:
-		w.fail("no space left on device")
+	case DiskFull, DiskReadOnly:
+		w.fail(w.s.disk.refuses())
 	default:
 		if w.fails() {
 			w.fail("by chance")
@@ -214,6 +225,8 @@ func (s *Server) reach(u events.Upstream) (from *Server, why string, atOnce bool
 	switch {
 	case from == nil:
 		return nil, "no such host", true
+	case s.c.refused(s, from):
+		return from, "connection refused", true
 	case !s.c.linked(s, from), from.hung:
 		return from, "timeout expired", false
 	case from.phase == down, from.phase == orphaned:

@@ -13,6 +13,10 @@ func (w *work) requireStopped() bool {
 		return false
 	}
 	w.s.KillAll()
+	if w.s.dying {
+		w.fail(waitsForDisk)
+		return false
+	}
 	return true
 }
 
@@ -26,6 +30,10 @@ func (s *Server) discardUnfinished() {
 // bootstrap is Driver.Bootstrap.
 func (w *work) bootstrap() {
 	s := w.s
+	if why := s.disk.refuses(); why != "" {
+		w.fail(why)
+		return
+	}
 	s.discardUnfinished()
 	if !w.requireStopped() {
 		return
@@ -128,7 +136,7 @@ func (w *work) connectedSince(seen events.Instant, from *Server, do func()) {
 		return
 	}
 	if w.s.disk != DiskWell {
-		w.give("no space left on device")
+		w.give(w.s.disk.refuses())
 		return
 	}
 	do()
@@ -153,6 +161,10 @@ func (w *work) crashRecover(then func()) {
 	}
 	s.standbySignal = false
 	s.control.state = inCrashRecovery
+	if why := s.disk.refuses(); why != "" {
+		w.fail(why) // it writes WAL
+		return
+	}
 	w.report("recovering alone")
 	took := s.c.Timing.Start + bytesTime(s.flushed-min(s.control.checkpoint, s.flushed), s.c.Timing.ReplayRate)
 	w.after(w.takes(took), func() {

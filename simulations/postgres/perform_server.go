@@ -44,6 +44,10 @@ func (w *work) start(a events.StartPostgres) {
 		return
 	}
 	s.KillAll() // what a dead postmaster left
+	if s.dying {
+		w.fail(waitsForDisk)
+		return
+	}
 	s.upstream = nil
 	if !a.AsPrimary {
 		s.upstream = s.c.of(a.From)
@@ -134,8 +138,12 @@ func (w *work) stopServer(mode events.StopMode, escalate time.Duration, then fun
 		}
 		w.expire = nil
 		s.KillAll()
-		if s.phase == down && w.look != nil { // a stop that is no effect of its own turn hears of no changes
+		switch {
+		case w.look == nil:
+		case s.phase == down: // a stop that is no effect of its own turn hears of no changes
 			ended()
+		case s.dying:
+			w.fail(waitsForDisk)
 		}
 		stays()
 	}
@@ -167,8 +175,12 @@ func (w *work) restart(a events.RestartPostgres) {
 // promote is Driver.Promote. One that fails by chance was lost, kills the server, or is done all the same.
 func (w *work) promote() {
 	s := w.s
-	if !s.Running() || s.phase == shutting || s.phase == draining {
+	switch {
+	case !s.Running() || s.phase == shutting || s.phase == draining:
 		w.fail("the server is not running")
+		return
+	case s.disk == DiskReadOnly || s.disk == DiskFull:
+		w.fail("could not create file \"promote\": " + s.disk.refuses())
 		return
 	}
 	how := -1

@@ -34,7 +34,7 @@ func (s *Server) launch(replica bool) string {
 	} else if !clean {
 		s.control.state = inCrashRecovery
 	}
-	took := s.c.Timing.Start
+	took := s.c.Timing.Start + s.slow
 	if !clean {
 		took += bytesTime(s.flushed-min(s.control.checkpoint, s.flushed), s.c.Timing.ReplayRate)
 	}
@@ -45,8 +45,8 @@ func (s *Server) launch(replica bool) string {
 // refusesToStart is what PostgreSQL checks before anything else.
 func (s *Server) refusesToStart(replica bool) string {
 	switch {
-	case s.disk == WALFull || s.disk == DiskFull:
-		return "could not write: no space left on device"
+	case s.disk.refuses() != "":
+		return "could not write: " + s.disk.refuses()
 	case s.disk == DiskStalled:
 		return "" // it starts, and gets nowhere
 	case !replica:
@@ -85,6 +85,10 @@ func (s *Server) recovered(clean, again bool) {
 		s.afterLife(100*time.Millisecond, func() { s.recovered(clean, again) })
 		return
 	}
+	if s.disk.noWAL() {
+		s.panics()
+		return
+	}
 	s.phase, s.backupLabel = up, false
 	s.silentFrom = s.now()
 	s.replayed, s.replayFrom, s.replaySince = s.flushed, s.flushed, s.now()
@@ -109,7 +113,7 @@ func (s *Server) recovered(clean, again bool) {
 
 // ended is the end of the last process.
 func (s *Server) ended() {
-	s.phase, s.promoting, s.promoteAsked, s.hung, s.wedged, s.doomed = down, false, false, false, false, false
+	s.phase, s.promoting, s.promoteAsked, s.hung, s.wedged, s.doomed, s.dying = down, false, false, false, false, false, false
 	s.life++
 	s.flushing, s.checkAt = false, 0
 }
@@ -146,7 +150,7 @@ func (s *Server) settleStopped() {
 
 // Kill ends the postmaster as SIGKILL does. Its children follow, a little later: until then they may acknowledge commits.
 func (s *Server) Kill() {
-	if s.phase == down || s.phase == orphaned {
+	if s.phase == down || s.phase == orphaned || s.dies() {
 		return
 	}
 	if s.wedged {
@@ -185,6 +189,7 @@ func (s *Server) KillAll() {
 	case s.phase == down:
 	case s.wedged:
 		s.doomed = true
+	case s.dies():
 	case s.phase == orphaned:
 		s.orphansEnd()
 	default:
@@ -230,7 +235,7 @@ func (s *Server) CrashHost() {
 			d.fallSilent()
 		}
 	}
-	s.hostDown = true
+	s.hostDown, s.asleep = true, false
 	s.wal.at = min(s.wal.at, s.flushed)
 	s.hangUp()
 	s.ended()
@@ -239,7 +244,10 @@ func (s *Server) CrashHost() {
 
 // BootHost lets the host come back, with nothing running. Its peers learn that their connections are gone.
 func (s *Server) BootHost() {
-	s.hostDown, s.disk = false, DiskWell
+	s.hostDown = false
+	if s.disk == DiskStalled || s.disk == DiskReadOnly {
+		s.disk = DiskWell // a boot checks and mounts it anew
+	}
 	for _, d := range s.c.servers {
 		if d.up != nil && d.up.from == s {
 			d.unlink()
@@ -250,6 +258,9 @@ func (s *Server) BootHost() {
 
 // Hang stops all processes as SIGSTOP does: they answer nothing and hold what they hold. Resume lets them go on.
 func (s *Server) Hang() {
+	if s.asleep {
+		s.hungBefore = true
+	}
 	if s.phase == down || s.hung {
 		return
 	}
@@ -273,6 +284,10 @@ func (s *Server) BlindProbe(blind bool) {
 
 // Resume ends Hang and Wedge.
 func (s *Server) Resume() {
+	if s.asleep {
+		s.hungBefore = false
+		return
+	}
 	if !s.hung {
 		return
 	}
@@ -286,6 +301,22 @@ func (s *Server) Resume() {
 	s.resumed()
 }
 
+// Suspend stops all processes of the host, the driver's too; Wake lets them go on. Nobody writes there meanwhile.
+func (s *Server) Suspend() {
+	s.hungBefore = s.hung
+	s.Hang()
+	s.asleep = true
+	s.c.Changed()
+}
+
+// Wake ends Suspend.
+func (s *Server) Wake() {
+	if s.asleep = false; !s.hungBefore {
+		s.Resume()
+	}
+	s.c.Changed()
+}
+
 // resumed goes on with what waited for the end of a hang or a stall.
 func (s *Server) resumed() {
 	s.c.Changed()
@@ -297,35 +328,6 @@ func (s *Server) resumed() {
 		}
 	}
 	s.drained()
-}
-
-// Disk is what a server's disk does.
-type Disk uint8
-
-// The states of a disk.
-const (
-	DiskWell    Disk = iota
-	DiskFull         // no room for data: commits fail, nothing starts; what runs goes on
-	WALFull          // no room for WAL: the server PANICs at the next write
-	DiskStalled      // nothing that is written or read returns: commits hang, and so does the look at the data directory
-)
-
-// SetDisk changes what the disk does.
-func (s *Server) SetDisk(d Disk) {
-	if s.disk == d {
-		return
-	}
-	s.settle()
-	was := s.disk
-	s.disk, s.stalledAt = d, s.now()
-	if d == WALFull && s.up != nil && s.phase == up {
-		s.panics() // its receiver writes all the time
-		return
-	}
-	s.c.Changed()
-	if was == DiskStalled {
-		s.resumed()
-	}
 }
 
 // FillConnections makes new connections fail, also the probe's; what streams goes on. A false ends that.

@@ -29,7 +29,7 @@ func (s *Server) promotes() {
 	s.settleStopped()
 	s.replay()
 	took := kernel.Between(s.c, "promote takes", s.c.Timing.Promote, 3*s.c.Timing.Promote)
-	took += bytesTime(s.flushed-s.replayed, s.c.Timing.ReplayRate)
+	took += 2*s.slow + bytesTime(s.flushed-s.replayed, s.c.Timing.ReplayRate)
 	s.afterLife(took, s.promoted)
 }
 
@@ -41,7 +41,7 @@ func (s *Server) promoted() {
 		s.afterLife(50*time.Millisecond, s.promoted)
 		return
 	}
-	if s.disk == WALFull || s.disk == DiskFull {
+	if s.disk.refuses() != "" {
 		s.panics()
 		return
 	}

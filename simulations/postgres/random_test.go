@@ -45,7 +45,7 @@ func (m *monkey) step() {
 		s.Hang()
 		m.k.After(kernel.Between(m.env, "hangs", 0, time.Minute), s.Resume)
 	case 6:
-		s.SetDisk(Disk(m.env.Pick("disk", 4)))
+		s.SetDisk(Disk(m.env.Pick("disk", 5)))
 		m.k.After(kernel.Between(m.env, "disk", 0, time.Minute), func() { s.SetDisk(DiskWell) })
 	case 7, 8:
 		cut := m.env.Pick("cut", 2) == 1

@@ -250,6 +250,7 @@ func TestCascadeAndOneWayCut(t *testing.T) {
 	}
 	w.cut[[2]string{"b", "a"}] = true // data could flow, answers cannot
 	w.c.Changed()
+	w.k.Run(time.Second)
 	id, _ = w.write(&l, w.a)
 	w.k.Run(time.Second)
 	if w.b.Has(id) || w.d.Has(id) || w.b.Streaming() {

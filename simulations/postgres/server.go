@@ -90,6 +90,8 @@ type Server struct {
 	phase      phase
 	recovery   bool
 	hung       bool
+	asleep     bool // with its host
+	hungBefore bool // it hung when the host was suspended
 	full       bool // no more connections
 	blind      bool // the probe gets no answer, though the server works
 	wedged     bool // its processes hang in the kernel: one that is killed goes when that ends
@@ -101,6 +103,8 @@ type Server struct {
 	hostDown   bool
 	disk       Disk
 	stalledAt  events.Instant
+	slow       time.Duration // of every sync, beyond the cluster's
+	dying      bool          // was killed, and waits for its disk
 
 	// As a replica.
 	upstream     *Server
@@ -140,11 +144,13 @@ func (s *Server) Name() string { return s.name }
 // Accepts tells whether the server accepts writes now, whatever anybody believes: also one that hangs will when it goes on.
 // Backends that have lost their postmaster still do. A process that was killed in the kernel never runs again.
 func (s *Server) Accepts() bool {
-	return !s.hostDown && !s.recovery && !s.doomed && (s.phase == up || s.phase == orphaned)
+	return !s.hostDown && !s.recovery && !s.doomed && !s.dying && !s.asleep && (s.phase == up || s.phase == orphaned)
 }
 
 // Writable tells whether a commit that is sent now could be acknowledged, if its disk and its replicas do their part.
-func (s *Server) Writable() bool { return s.Accepts() && !s.hung && s.disk != DiskFull }
+func (s *Server) Writable() bool {
+	return s.Accepts() && !s.hung && s.disk != DiskFull && s.disk != DiskReadOnly
+}
 
 // Running tells whether a postmaster of this data directory lives.
 func (s *Server) Running() bool { return s.phase != down && s.phase != orphaned }

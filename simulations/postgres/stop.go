@@ -15,13 +15,19 @@ func (s *Server) signal(mode events.StopMode) {
 	case s.hung:
 		s.afterLife(50*time.Millisecond, func() { s.signal(mode) })
 	case mode == events.StopImmediate:
-		s.afterLife(2*time.Millisecond, s.ends)
+		s.afterLife(2*time.Millisecond, func() {
+			if !s.dies() {
+				s.ends()
+			}
+		})
 	case s.phase == starting:
 		s.afterLife(5*time.Millisecond, func() {
 			if s.recovery && s.control.state == inArchiveRecovery {
 				s.control.state = shutDownInRecovery
 			}
-			s.ends()
+			if !s.dies() {
+				s.ends()
+			}
 		})
 	case s.phase == up:
 		s.shutDown()
@@ -43,7 +49,7 @@ func (s *Server) shutDown() {
 		s.control.state = shuttingDown
 	}
 	s.promoting, s.promoteAsked = false, false
-	s.afterLife(s.c.Timing.Checkpoint, s.shutDownCheckpoint)
+	s.afterLife(s.c.Timing.Checkpoint+s.slow, s.shutDownCheckpoint)
 }
 
 func (s *Server) shutDownCheckpoint() {
@@ -51,7 +57,7 @@ func (s *Server) shutDownCheckpoint() {
 	case s.hung || s.disk == DiskStalled:
 		s.afterLife(50*time.Millisecond, s.shutDownCheckpoint)
 		return
-	case s.disk == WALFull || s.disk == DiskFull && !s.recovery:
+	case s.disk.noWAL() || s.disk == DiskFull && !s.recovery:
 		s.panics()
 		return
 	case s.recovery:
@@ -74,7 +80,7 @@ func (s *Server) drained() {
 	}
 	wait := time.Duration(-1)
 	for _, d := range s.c.servers {
-		if d.up == nil || d.up.from != s || d.up.stalled {
+		if d.up == nil || d.up.from != s || d.up.silent() {
 			if d.up != nil && d.up.from == s && wait < 0 {
 				wait = 0 // until the network is back or the sender gives up, which calls again
 			}

@@ -15,7 +15,12 @@ type stream struct {
 	caught    bool       // has once had everything
 	stalled   bool       // the network is silent; both ends wait
 	stalledAt events.Instant
+	mutedAt   events.Instant // since when nothing comes back from the receiver, zero: it does
+	lag       time.Duration  // of this way, beyond what others have
 }
+
+// silent tells that the sender hears nothing of the receiver.
+func (u *stream) silent() bool { return u.stalled || u.mutedAt != 0 }
 
 // mark notes what a server had flushed, from an instant on.
 type mark struct {
@@ -44,12 +49,13 @@ func (s *Server) note() {
 	s.marks = append(s.marks, mark{now, s.flushed})
 }
 
-func (s *Server) delay() time.Duration { return s.c.Timing.Lag + s.lag }
+// delay is what WAL takes to a replica that streams.
+func (s *Server) delay() time.Duration { return s.c.Timing.Lag + s.lag + s.up.lag }
 
 // flushedAt is what the server had flushed at an instant that is not long ago.
 func (s *Server) flushedAt(t events.Instant) events.LSN {
 	if u := s.up; u != nil && !u.stalled && t >= u.since {
-		return max(u.start, s.receivedAt(t.Add(-s.c.Timing.Fsync)))
+		return max(u.start, s.receivedAt(t.Add(-s.fsync())))
 	}
 	for i := len(s.marks) - 1; i >= 0; i-- {
 		if s.marks[i].at <= t {
@@ -177,24 +183,63 @@ func (s *Server) relink() {
 		return
 	}
 	alive := s.receives() || s.hung || s.disk == DiskStalled && s.phase == up && s.recovery && !s.promoting
-	switch linked := s.c.linked(s, u.from); {
+	there, back := s.c.sends(u.from, s), s.c.sends(s, u.from)
+	switch linked := there && back; {
 	case s.hostDown || !alive || s.upstream != u.from && !s.hung:
 		s.unlink()
 		s.relink()
 	case linked && !u.from.serves():
 		s.unlink() // the kernel over there closes it
 		s.relink()
+	case !linked && s.c.refused(s, u.from):
+		s.unlink()
+		s.refusal, s.lastTry = "connection reset by peer", s.now()
+		s.relink()
+	case there && !linked && !u.stalled && !s.hung && !u.from.hung && s.disk == DiskWell && s.muted():
 	case !linked || s.hung || u.from.hung || s.disk != DiskWell:
 		s.fallSilent()
 	case u.stalled: // TCP sends again what was lost
-		u.stalled = false
+		u.stalled, u.mutedAt = false, 0
 		u.since, u.start, u.caught = s.now(), s.wal.at, false
 		s.moved(u.from)
 		u.from.drained()
 		u.from.release()
 	default:
+		if u.mutedAt != 0 {
+			u.mutedAt = 0
+			u.from.drained()
+			u.from.release()
+		}
+		s.slowed(u)
 		s.moved(u.from)
 	}
+}
+
+// muted lets a stream go on whose receiver is not heard any more. TCP sends nothing new when nothing is acknowledged; muted tells whether
+// it still does.
+func (s *Server) muted() bool {
+	u := s.up
+	if u.mutedAt == 0 {
+		s.settle()
+		u.mutedAt = s.now()
+		s.c.After(s.c.Timing.Retransmit, s.c.Changed)
+	}
+	return s.now().Sub(u.mutedAt) < s.c.Timing.Retransmit
+}
+
+// slowed looks how slow the way is now.
+func (s *Server) slowed(u *stream) {
+	if s.c.Late == nil {
+		return
+	}
+	late := s.c.Late(u.from.name, s.name)
+	if late == u.lag {
+		return
+	}
+	s.settle()
+	u.lag = late
+	s.c.horizon = max(s.c.horizon, 2*s.delay()+s.applyDelay+time.Second)
+	s.begunAnew()
 }
 
 func (s *Server) fallSilent() {
@@ -289,6 +334,8 @@ func (s *Server) planTry() {
 func (s *Server) connect() string {
 	from := s.upstream
 	switch {
+	case s.c.refused(s, from):
+		return "connection refused"
 	case !s.c.linked(s, from):
 		return "timeout expired"
 	case from.phase == down || from.phase == orphaned:
@@ -322,6 +369,7 @@ func (s *Server) connect() string {
 	s.wal.b = from.wal.b
 	s.note()
 	s.up = &stream{from: from, since: s.now(), start: s.wal.at}
+	s.slowed(s.up)
 	from.release()
 	return ""
 }
@@ -334,7 +382,7 @@ func (s *Server) eta(at events.LSN) time.Duration {
 	if at = max(at, u.from.flushed); !u.caught && at > u.start {
 		least = u.since.Add(bytesTime(at-u.start, s.streamRate())).Sub(now)
 	}
-	return max(least, 0) + 2*s.delay() + s.c.Timing.Fsync + time.Microsecond
+	return max(least, 0) + 2*s.delay() + s.fsync() + time.Microsecond
 }
 
 // reported is what the upstream knows that the replica has flushed.
@@ -342,7 +390,10 @@ func (s *Server) reported() events.LSN {
 	u := s.up
 	t := s.now()
 	if u.stalled {
-		return s.flushedAt(u.stalledAt.Add(-s.delay()))
+		t = u.stalledAt
+	}
+	if u.mutedAt != 0 {
+		t = min(t, u.mutedAt)
 	}
 	return s.flushedAt(t.Add(-s.delay()))
 }

@@ -2,14 +2,16 @@ package scenario
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 )
 
 var cutCommand = Command{
-	Name:  "cut",
-	Forms: []string{"cut <members> from the store [requests|answers] [refused]", "cut <members> from <members>|the others"},
-	Does: "separates members from the store, both ways or only what they send or what they are sent; messages vanish, or are refused. " +
-		"Or separates members from each other",
+	Name: "cut",
+	Forms: []string{"cut <members> from the store [requests|answers] [refused]", "cut <members> from server <number> of the store [refused]",
+		"cut <members> from <members>|the others [requests|answers] [refused]"},
+	Does: "separates members from the store, from one of its servers, or from each other: both ways or only what they send or what they are " +
+		"sent; messages vanish, or are refused",
 	parse: parseCut,
 }
 
@@ -21,25 +23,56 @@ func parseCut(w *words) (action, error) {
 	if !w.is("from") {
 		return nil, unknown(w.peek(), "from")
 	}
-	if !w.is("store") {
-		other, err := w.otherSide()
-		return func(r *run) error {
-			a, b, err := r.sides(x, other)
-			if err != nil {
-				return err
-			}
-			return r.stage.CutMembers(a, b)
-		}, err
+	switch {
+	case w.is("store"):
+		way, refused := w.way()
+		return x.each(func(r *run, m string) error { return r.stage.CutStore(m, way, refused) }), nil
+	case w.is("server"):
+		n, err := number(w.take(), 1, 7)
+		if err != nil {
+			return nil, fmt.Errorf("which server: %w", err)
+		}
+		if !w.is("store") {
+			return nil, unknown(w.peek(), "store")
+		}
+		refused := w.is("refused")
+		return x.onMachines(func(m Machines, member string) error { return m.CutServer(member, n, refused) }), nil
 	}
-	way := BothWays
+	other, err := w.otherSide()
+	way, refused := w.way()
+	return func(r *run) error { return r.cutMembers(x, other, way, refused) }, err
+}
+
+// way takes the direction of a cut, and whether what is cut is refused.
+func (w *words) way() (way Way, refused bool) {
 	switch {
 	case w.is("requests"):
 		way = Requests
 	case w.is("answers"):
 		way = Answers
 	}
-	refused := w.is("refused")
-	return x.each(func(r *run, m string) error { return r.stage.CutStore(m, way, refused) }), nil
+	return way, w.is("refused")
+}
+
+func (r *run) cutMembers(x, other who, way Way, refused bool) error {
+	a, b, err := r.sides(x, other)
+	if err != nil {
+		return err
+	}
+	if way == BothWays && !refused {
+		return r.stage.CutMembers(a, b)
+	}
+	m, err := r.machines()
+	if err != nil {
+		return err
+	}
+	if way != Answers {
+		err = m.CutWay(a, b, refused)
+	}
+	if way != Requests {
+		err = errors.Join(err, m.CutWay(b, a, refused))
+	}
+	return err
 }
 
 // otherSide takes members, or "others", which is nil.

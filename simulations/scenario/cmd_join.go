@@ -2,7 +2,7 @@ package scenario
 
 var joinCommand = Command{
 	Name: "join", Forms: []string{"join <members> to the store", "join <members> to <members>|the others"},
-	Does:  "ends what cut did",
+	Does:  "ends what cut, slow and lose did",
 	parse: parseJoin,
 }
 

@@ -1,8 +1,11 @@
 package scenario
 
+import "errors"
+
 var killCommand = Command{
-	Name: "kill", Forms: []string{"kill agent|guard|postgres|backend|host of <members>"},
-	Does:  "ends it at once: SIGKILL to the agent, the guard, the postmaster or one of its backends, or a power cut",
+	Name: "kill", Forms: []string{"kill agent|guard|postgres|backend|host of <members>", "kill agent of <members> before|amid <effect>"},
+	Does: "ends it at once: SIGKILL to the agent, the guard, the postmaster or one of its backends, or a power cut. Or, when a decision of the agent holds that effect, " +
+		"before that is performed, or a moment after it was begun",
 	parse: parseKill,
 }
 
@@ -12,8 +15,10 @@ func parseKill(w *words) (action, error) {
 		return x.eachByHand(ByHand.CrashBackend), err
 	}
 	var do func(r *run, member string) error
+	agent := false
 	switch what := w.take(); what {
 	case "agent", "agents":
+		agent = true
 		do = func(r *run, m string) error { return r.stage.KillAgent(m) }
 	case "guard", "guards":
 		do = func(r *run, m string) error { return r.stage.KillGuard(m) }
@@ -25,5 +30,12 @@ func parseKill(w *words) (action, error) {
 		return nil, unknown(what, "agent", "guard", "postgres", "backend", "host")
 	}
 	x, err := w.members()
+	if amid := w.is("amid"); err == nil && agent && (amid || w.is("before")) {
+		effect := w.take()
+		if effect == "" {
+			return nil, errors.New("before which effect?")
+		}
+		return x.onMachines(func(m Machines, member string) error { return m.KillAgentAt(member, effect, amid) }), nil
+	}
 	return x.each(do), err
 }

@@ -25,6 +25,13 @@ type Line interface {
 	Return(server int) (time.Duration, Fate)
 }
 
+// Clocked is a Line from a host that has a clock of its own. A session reads that where its adapter measures time.
+type Clocked interface {
+	Line
+	// Clock is what the host's clock reads at a true instant.
+	Clock(at events.Instant) events.Instant
+}
+
 // Op is what a request asks for: the methods of backends.Store.
 type Op int
 

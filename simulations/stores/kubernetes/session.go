@@ -53,6 +53,14 @@ func newSession(m *Model, member string, line stores.Line) *session {
 	return s
 }
 
+// now is what the clock of the adapter's host reads.
+func (s *session) now() events.Instant {
+	if c, ok := s.line.(stores.Clocked); ok {
+		return c.Clock(s.m.env.Now())
+	}
+	return s.m.env.Now()
+}
+
 func (s *session) token() token {
 	s.writes++
 	return token{s.id, s.writes}
@@ -127,7 +135,7 @@ func (s *session) observe(v *version) {
 	}
 	first := o.rv == 0
 	if changed := o.uid != v.uid || o.there != (e != nil) || o.by != by || o.value != value; changed {
-		o.by, o.value, o.there, o.at, o.ttl = by, value, e != nil, s.m.env.Now(), ttl
+		o.by, o.value, o.there, o.at, o.ttl = by, value, e != nil, s.now(), ttl
 		o.moved = !first
 	}
 	o.uid, o.rv = v.uid, v.rv
@@ -160,7 +168,7 @@ func (s *session) over(v *version) bool {
 	if v.obj == objLeader {
 		by = v.lease.stamp
 	}
-	return o.by == by && s.m.env.Now() >= o.at.Add(o.ttl)
+	return o.by == by && s.now() >= o.at.Add(o.ttl)
 }
 
 // allowance is by how much the wall clocks of members may differ before a new adapter takes a living record for old.

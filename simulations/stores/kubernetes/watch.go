@@ -302,7 +302,7 @@ func (w *watch) planAt(end events.Instant) {
 	w.sweepAt = end
 	w.sweepNo++
 	no := w.sweepNo
-	w.s.m.env.After(end.Sub(w.s.m.env.Now()), func() {
+	w.s.m.env.After(end.Sub(w.s.now()), func() {
 		if !w.s.closed && no == w.sweepNo {
 			w.sweep()
 		}
@@ -311,7 +311,7 @@ func (w *watch) planAt(end events.Instant) {
 
 // sweep removes every lease and record that is over by own observation, each under the resourceVersion that was observed.
 func (w *watch) sweep() {
-	s, now := w.s, w.s.m.env.Now()
+	s, now := w.s, w.s.now()
 	w.sweepAt = 0
 	for obj, o := range s.seen {
 		if o == nil || !o.there || o.ttl == 0 || o.sweeping {
@@ -324,11 +324,11 @@ func (w *watch) sweep() {
 		if v := s.known[obj]; v != nil && v.subject() != nil {
 			o.sweeping = true
 			j := &job{s: s, obj: obj, by: s.token(), sweep: true,
-				r: stores.Request{Op: stores.Delete, Key: v.subject().key, Deadline: now.Add(sweepPatience)}}
+				r: stores.Request{Op: stores.Delete, Key: v.subject().key, Deadline: s.m.env.Now().Add(sweepPatience)}}
 			j.answer = func(stores.Response) {
 				o.sweeping = false
 				if o.there { // renewed, or there was no answer
-					w.planAt(max(o.at.Add(o.ttl), s.m.env.Now().Add(time.Second)))
+					w.planAt(max(o.at.Add(o.ttl), s.now().Add(time.Second)))
 				}
 			}
 			j.begin()
