@@ -18,7 +18,7 @@ type noDeadEnd struct {
 type passage struct {
 	run   int // of the agent
 	state events.LifecycleState
-	since events.Instant // it is in the state, time in which the agent was frozen not counted
+	since events.Instant // it is in the state, time in which the agent was frozen, or PostgreSQL stuck, not counted
 	last  events.Instant // step
 	told  bool
 	open  []open
@@ -34,6 +34,8 @@ type open struct {
 const (
 	// outcomeGrace is how long after its deadline an outcome may come.
 	outcomeGrace = 2 * time.Second
+	// killGrace goes before it for a stop, which kills at its deadline and waits for the kernel.
+	killGrace = 5 * time.Second
 	// asleep is how long a working agent hardly goes without a step: it looks at PostgreSQL every second.
 	asleep = 1500 * time.Millisecond
 	// longestDeadline is that of a copy.
@@ -69,7 +71,7 @@ func (j *noDeadEnd) step(m *Member, in *events.Input, d *events.Decision) {
 		p = &passage{}
 		j.of[m] = p
 	}
-	now := j.w.Now()
+	now := in.At // by the clock that deadlines are of
 	if p.run != m.run {
 		*p = passage{run: m.run, last: now, open: p.open[:0]}
 	}
@@ -82,16 +84,16 @@ func (j *noDeadEnd) step(m *Member, in *events.Input, d *events.Decision) {
 	p.last = now
 	p.landed(in.Fact)
 	for _, o := range p.open {
-		if now.Sub(o.deadline) > outcomeGrace {
+		if now.Sub(o.deadline) > o.grace() {
 			j.breaks("%s has not heard how %s (%d) ended, whose deadline was %v ago", m.name, o.kind, o.id, now.Sub(o.deadline))
 			p.landed(events.EffectFinished{Effect: o.id})
 			break
 		}
 	}
 	for i := range d.Effects {
-		j.issued(m, p, &d.Effects[i])
+		j.issued(m, p, &d.Effects[i], now)
 	}
-	if p.state != d.To {
+	if p.state != d.To || m.pg.Stuck() { // what hangs takes as long as its fault
 		p.state, p.since, p.told = d.To, now, false
 	}
 	if most, passing := transient[p.state]; passing && !p.told && now.Sub(p.since) > most {
@@ -100,13 +102,20 @@ func (j *noDeadEnd) step(m *Member, in *events.Input, d *events.Decision) {
 	}
 }
 
+func (o *open) grace() time.Duration {
+	if o.kind == events.ActStopPostgres {
+		return killGrace + outcomeGrace
+	}
+	return outcomeGrace
+}
+
 // issued notes an effect that has an outcome. Questions to peers end for each of them alone.
-func (j *noDeadEnd) issued(m *Member, p *passage, e *events.Effect) {
+func (j *noDeadEnd) issued(m *Member, p *passage, e *events.Effect, now events.Instant) {
 	switch e.Action.(type) {
 	case events.AnswerOperator, events.Cancel, events.Exit, events.AskPeers:
 		return
 	}
-	if left := e.Deadline.Sub(j.w.Now()); left <= 0 || left > longestDeadline {
+	if left := e.Deadline.Sub(now); left <= 0 || left > longestDeadline {
 		j.breaks("%s issues %s with a deadline in %v", m.name, e.Action.ActionKind(), left)
 	}
 	p.open = append(p.open, open{e.ID, e.Action.ActionKind(), e.Deadline})

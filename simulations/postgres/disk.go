@@ -81,3 +81,6 @@ func (s *Server) dies() bool {
 	s.tell(false)
 	return true
 }
+
+// Stuck tells that the server cannot go on before a fault of its host has ended: it hangs, or its disk is not well.
+func (s *Server) Stuck() bool { return s.hung || s.asleep || s.disk != DiskWell }
