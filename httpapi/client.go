@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,6 +28,8 @@ type ClientConfig struct {
 	CertFile, KeyFile string
 	// Timeout bounds every read; 2 s when zero. Orders are bounded by their context only.
 	Timeout time.Duration
+	// Dial makes connections, where an ordinary one does not get there.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const (
@@ -62,7 +65,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		t.Certificates = []tls.Certificate{*pair.current.Load()}
 	}
 	c := &Client{timeout: cfg.Timeout, transfer: &http.Transport{
-		TLSClientConfig: t, IdleConnTimeout: warmFor, MaxIdleConnsPerHost: 2, DisableCompression: true,
+		TLSClientConfig: t, DialContext: cfg.Dial, IdleConnTimeout: warmFor, MaxIdleConnsPerHost: 2, DisableCompression: true,
 	}}
 	if c.timeout <= 0 {
 		c.timeout = defaultReadTimeout

@@ -158,7 +158,12 @@ func (c *Cluster) describe() string {
 }
 
 func (m *Member) connect(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := pgx.Connect(ctx, m.DSN())
+	cfg, err := pgx.ParseConfig(m.DSN())
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", m.Name, err)
+	}
+	cfg.DialFunc = m.c.dial
+	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", m.Name, err)
 	}
@@ -251,7 +256,7 @@ func (m *Member) config(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := m.c.plain.Do(req)
 	if err != nil {
 		return nil, err
 	}

@@ -76,10 +76,10 @@ func (b *Bare) start(ctx context.Context) error {
 		c.janitor, err = hireJanitor(c.dir, false)
 	}
 	if err == nil {
-		c.client, err = httpapi.NewClient(httpapi.ClientConfig{Timeout: time.Second})
+		c.client, err = httpapi.NewClient(httpapi.ClientConfig{Timeout: time.Second, Dial: c.dial})
 	}
 	for i := range c.opts.Members {
-		c.members = append(c.members, c.newMember(i))
+		c.members = append(c.members, c.newMember(i, loopback))
 	}
 	for _, m := range c.members {
 		for _, part := range []string{"data", "socket"} {
@@ -152,7 +152,7 @@ func (b *Bare) launch(i int) error {
 		args = append(args, "-c", k+"="+v)
 	}
 	var err error
-	b.servers[i], err = c.launch("PostgreSQL "+m.Name, exec.Command(filepath.Join(b.tools, "postgres"), args...), m.dir, m.LogFile)
+	b.servers[i], err = c.launch(m.host, "PostgreSQL "+m.Name, exec.Command(filepath.Join(b.tools, "postgres"), args...), m.dir, m.LogFile)
 	return err
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,7 +33,9 @@ type Cluster struct {
 	members    []*Member
 	servers    []*server
 	client     *httpapi.Client
+	plain      *http.Client // for what the client above does not know
 	janitor    *janitor
+	room       *room // nil: all on this machine's loopback
 	failed     atomic.Bool
 
 	reaping sync.WaitGroup
@@ -75,14 +79,17 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.janitor, err = hireJanitor(c.dir, c.opts.KeepOnFail); err != nil {
 		return err
 	}
-	if c.client, err = httpapi.NewClient(httpapi.ClientConfig{Timeout: time.Second}); err != nil {
+	if c.opts.Namespaces {
+		if c.room, err = newRoom(); err != nil {
+			return err
+		}
+	}
+	if c.client, err = httpapi.NewClient(httpapi.ClientConfig{Timeout: time.Second, Dial: c.dial}); err != nil {
 		return err
 	}
-	for i := range c.opts.StoreMembers {
-		c.servers = append(c.servers, c.newServer(i))
-	}
-	for i := range c.opts.Members {
-		c.members = append(c.members, c.newMember(i))
+	c.plain = &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: c.dial}}
+	if err = c.placeAll(); err != nil {
+		return err
 	}
 	for _, m := range c.members {
 		if err := m.writeFiles(); err != nil {
@@ -95,12 +102,52 @@ func (c *Cluster) start(ctx context.Context) error {
 		}
 	}
 	for _, m := range c.members {
+		if c.opts.Idle {
+			break
+		}
 		if err := m.StartAgent(); err != nil {
 			return err
 		}
 	}
 	c.logf("%d members with store %s, ports from %d, in %s", len(c.members), c.opts.Store, c.base, c.dir)
 	return nil
+}
+
+// The last parts of hosts' addresses: members from 1, servers of the store from 101.
+const storeHosts = 100
+
+// placeAll puts members and servers of the store on hosts.
+func (c *Cluster) placeAll() error {
+	for i := range c.opts.StoreMembers {
+		h, err := c.hostFor(serverName(i), storeHosts+i+1)
+		if err != nil {
+			return err
+		}
+		c.servers = append(c.servers, c.newServer(i, h))
+	}
+	for i := range c.opts.Members {
+		h, err := c.hostFor(memberName(i), i+1)
+		if err != nil {
+			return err
+		}
+		c.members = append(c.members, c.newMember(i, h))
+	}
+	return nil
+}
+
+func (c *Cluster) hostFor(name string, number int) (*host, error) {
+	if c.room == nil {
+		return loopback, nil
+	}
+	return c.room.addHost(name, number)
+}
+
+// dial connects from where the hosts can be reached.
+func (c *Cluster) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.room == nil {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	return c.room.bridge.dial(ctx, network, address)
 }
 
 // Members are all members, by name: n1, n2, …
@@ -149,6 +196,12 @@ func (c *Cluster) close() error {
 	err := errors.Join(c.stopAgents(), c.sweep())
 	if c.client != nil {
 		c.client.Close()
+	}
+	if c.plain != nil {
+		c.plain.CloseIdleConnections()
+	}
+	if c.room != nil {
+		err = errors.Join(err, c.room.close())
 	}
 	if err == nil && c.janitor != nil {
 		err = c.janitor.dismiss() // if something is left, it stays for the end of this process

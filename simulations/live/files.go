@@ -114,16 +114,21 @@ func (m *Member) configuration() (object, error) {
 	for k, v := range c.opts.Parameters {
 		parameters[k] = v
 	}
+	clients := "127.0.0.1/32"
+	if c.opts.Namespaces {
+		clients = subnet + "0/24"
+		parameters["dynamic_shared_memory_type"] = "mmap" // in the directory, and removed with it
+	}
 	regent := object{"runtime_dir": filepath.Join(m.dir, "run"), "event_log": object{"dir": m.EventLogDir}}
 	if c.opts.Guard != "" {
 		regent["guard"] = c.opts.Guard
 	}
 	file := object{
-		"scope": Scope, "name": m.Name, "restapi": object{"listen": address(m.port + portREST)},
+		"scope": Scope, "name": m.Name, "restapi": object{"listen": m.address(portREST)},
 		"bootstrap": object{"dcs": dynamic, "initdb": []any{"data-checksums", object{"encoding": "UTF8"}, object{"locale": "C"}}},
 		"postgresql": object{
-			"listen": address(m.port + portPostgres), "data_dir": m.DataDir, "use_pg_rewind": true, "parameters": parameters,
-			"pg_hba": []string{"local all all trust", "host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 scram-sha-256"},
+			"listen": m.Address(), "data_dir": m.DataDir, "use_pg_rewind": true, "parameters": parameters,
+			"pg_hba": []string{"local all all trust", "host all all " + clients + " scram-sha-256", "host replication all " + clients + " scram-sha-256"},
 			"authentication": object{
 				"superuser":   object{"username": superuser, "password": c.password},
 				"replication": object{"username": "replicator", "password": c.password + "r"},
@@ -132,6 +137,17 @@ func (m *Member) configuration() (object, error) {
 		"watchdog": object{"mode": "off"}, // the machine is not only ours
 		"regent":   regent,
 		"log":      object{"level": "DEBUG"},
+	}
+	if tags, ok := c.opts.Tags[m.Name]; ok {
+		b, err := json.Marshal(tags)
+		section := object{}
+		if err == nil {
+			err = json.Unmarshal(b, &section)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tags: %w", err)
+		}
+		file["tags"] = section
 	}
 	maps.Copy(file, m.storeSection())
 	return file, nil
@@ -146,11 +162,10 @@ func (m *Member) storeSection() object {
 		return object{"nats": object{"servers": c.serverAddresses("nats://")}}
 	}
 	members := object{}
-	for i := range c.opts.Members {
-		base := c.base + i*portsPerProcess
-		members[memberName(i)] = object{"client": address(base + portStoreClient), "peer": address(base + portStorePeer)}
+	for _, o := range c.members {
+		members[o.Name] = object{"client": o.address(portStoreClient), "peer": o.address(portStorePeer)}
 	}
 	return object{"embedded": object{
-		"data_dir": filepath.Join(m.dir, "store"), "listen_client": address(m.port + portStoreClient), "members": members,
+		"data_dir": filepath.Join(m.dir, "store"), "listen_client": m.address(portStoreClient), "members": members,
 	}}
 }

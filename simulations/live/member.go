@@ -30,6 +30,7 @@ type Member struct {
 
 	c    *Cluster
 	dir  string
+	host *host
 	port int // base
 
 	mu    sync.Mutex
@@ -38,10 +39,10 @@ type Member struct {
 
 func memberName(i int) string { return fmt.Sprintf("n%d", i+1) }
 
-func (c *Cluster) newMember(i int) *Member {
-	m := &Member{Name: memberName(i), c: c, port: c.base + i*portsPerProcess}
+func (c *Cluster) newMember(i int, h *host) *Member {
+	m := &Member{Name: memberName(i), c: c, host: h, port: c.base + i*portsPerProcess}
 	m.dir = filepath.Join(c.dir, m.Name)
-	m.APIURL = "http://" + address(m.port+portREST)
+	m.APIURL = "http://" + m.address(portREST)
 	m.DataDir, m.EventLogDir = filepath.Join(m.dir, "data"), filepath.Join(m.dir, "events")
 	m.ConfigFile, m.LogFile = filepath.Join(m.dir, "regent.yml"), filepath.Join(m.dir, "agent.log")
 	return m
@@ -49,13 +50,16 @@ func (c *Cluster) newMember(i int) *Member {
 
 // DSN is the address of the member's PostgreSQL, as superuser.
 func (m *Member) DSN() string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, m.c.password), Host: address(m.port + portPostgres), Path: "/postgres",
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, m.c.password), Host: m.Address(), Path: "/postgres",
 		RawQuery: "sslmode=disable"}
 	return u.String()
 }
 
 // Address is host and port of the member's PostgreSQL.
-func (m *Member) Address() string { return address(m.port + portPostgres) }
+func (m *Member) Address() string { return m.address(portPostgres) }
+
+// address is that of one of the member's ports.
+func (m *Member) address(port int) string { return m.host.address(m.port + port) }
 
 func (m *Member) current() *child {
 	m.mu.Lock()
@@ -70,7 +74,7 @@ func (m *Member) StartAgent() error {
 	if m.agent.running() {
 		return fmt.Errorf("the agent of %s runs already", m.Name)
 	}
-	a, err := m.c.launch("agent "+m.Name, exec.Command(m.c.binary, "run", m.ConfigFile), m.dir, m.LogFile)
+	a, err := m.c.launch(m.host, "agent "+m.Name, exec.Command(m.c.binary, "run", m.ConfigFile), m.dir, m.LogFile)
 	if err != nil {
 		return err
 	}

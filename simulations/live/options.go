@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/regent-ha/regent/events"
 )
 
 // The kinds of store.
@@ -37,6 +39,13 @@ type Options struct {
 	Guard   string // required, preferred or off; empty: regent's default
 	// Parameters are PostgreSQL's, beyond those that keep a server small.
 	Parameters map[string]string
+	// Tags are the members' own, by name.
+	Tags map[string]events.Tags
+	// Namespaces makes each member and each server of the store a host of its own, which is a network namespace, and lets them be cut off from each
+	// other. It needs root.
+	Namespaces bool
+	// Idle starts the store and no agent.
+	Idle bool
 	// BasePort is the first of the ports; ten follow for each member, and from BasePort+200 ten for each
 	// server of the store. Zero: free ports below those that the system gives to clients.
 	BasePort int
@@ -71,6 +80,9 @@ func (o *Options) prepare() error {
 	}
 	if !json.Valid([]byte(o.Dynamic)) {
 		errs = append(errs, fmt.Errorf("dynamic configuration %q: want a JSON object", o.Dynamic))
+	}
+	if o.Namespaces {
+		errs = append(errs, checkNamespaces())
 	}
 	if o.Binary == "" {
 		errs = append(errs, errors.New("the regent binary: want its path"))

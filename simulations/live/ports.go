@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strconv"
 )
 
 const (
@@ -69,6 +68,9 @@ func checkPorts(uses []portUse) error {
 
 // choosePorts returns a base from which all ports are free.
 func (o *Options) choosePorts() (int, error) {
+	if o.Namespaces {
+		return lowestPort, nil // on hosts of its own
+	}
 	if o.BasePort != 0 {
 		return o.BasePort, checkPorts(o.uses(o.BasePort))
 	}
@@ -82,4 +84,4 @@ func (o *Options) choosePorts() (int, error) {
 	return 0, fmt.Errorf("find free ports: %w", last)
 }
 
-func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func address(port int) string { return loopback.address(port) }

@@ -22,6 +22,7 @@ var ErrEmbedded = errors.New("the embedded store lives in the agents: kill, free
 type server struct {
 	c    *Cluster
 	name string
+	host *host
 	port int // base
 	dir  string
 	proc *child
@@ -29,16 +30,19 @@ type server struct {
 
 func serverName(i int) string { return fmt.Sprintf("s%d", i+1) }
 
-func (c *Cluster) newServer(i int) *server {
-	return &server{c: c, name: serverName(i), port: c.base + storePortsOffset + i*portsPerProcess, dir: filepath.Join(c.dir, serverName(i))}
+func (c *Cluster) newServer(i int, h *host) *server {
+	return &server{c: c, name: serverName(i), host: h, port: c.base + storePortsOffset + i*portsPerProcess, dir: filepath.Join(c.dir, serverName(i))}
 }
+
+// address is that of one of the server's ports.
+func (s *server) address(port int) string { return s.host.address(s.port + port) }
 
 func (c *Cluster) external() bool { return c.opts.Store != Embedded }
 
 func (c *Cluster) serverAddresses(prefix string) []string {
 	var all []string
 	for _, s := range c.servers {
-		all = append(all, prefix+address(s.port+portServe))
+		all = append(all, prefix+s.address(portServe))
 	}
 	return all
 }
@@ -133,29 +137,29 @@ func (s *server) start() error {
 	}
 	cmd, err := command()
 	if err == nil {
-		s.proc, err = s.c.launch("store server "+s.name, cmd, s.dir, s.dir+".log")
+		s.proc, err = s.c.launch(s.host, "store server "+s.name, cmd, s.dir, s.dir+".log")
 	}
 	return err
 }
 
-// launch starts a program as the user of the cluster, with its output in a file.
-func (c *Cluster) launch(name string, cmd *exec.Cmd, dir, logFile string) (*child, error) {
+// launch starts a program on a host as the user of the cluster, with its output in a file.
+func (c *Cluster) launch(h *host, name string, cmd *exec.Cmd, dir, logFile string) (*child, error) {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, c.env, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c.credential}
-	p, err := startChild(name, cmd)
+	p, err := h.start(name, cmd)
 	return p, errors.Join(err, log.Close())
 }
 
 func (s *server) etcd() (*exec.Cmd, error) {
 	var initial []string
 	for _, o := range s.c.servers {
-		initial = append(initial, o.name+"=http://"+address(o.port+portPeer))
+		initial = append(initial, o.name+"=http://"+o.address(portPeer))
 	}
-	client, peer := "http://"+address(s.port+portServe), "http://"+address(s.port+portPeer)
+	client, peer := "http://"+s.address(portServe), "http://"+s.address(portPeer)
 	return exec.Command(s.c.opts.EtcdServer, "--name", s.name, "--data-dir", filepath.Join(s.dir, "data"), "--log-level", "warn",
 		"--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 		"--initial-cluster", strings.Join(initial, ","), "--initial-cluster-token", Scope), nil
@@ -163,13 +167,13 @@ func (s *server) etcd() (*exec.Cmd, error) {
 
 func (s *server) nats() (*exec.Cmd, error) {
 	text := fmt.Sprintf("server_name: %s\nlisten: %s\nhttp: %s\njetstream { store_dir: %q, sync_interval: always, max_memory_store: 64M, max_file_store: 1G }\n",
-		s.name, address(s.port+portServe), address(s.port+portMonitor), filepath.Join(s.dir, "data"))
+		s.name, s.address(portServe), s.address(portMonitor), filepath.Join(s.dir, "data"))
 	if len(s.c.servers) > 1 {
 		var routes []string
 		for _, o := range s.c.servers {
-			routes = append(routes, "nats://"+address(o.port+portPeer))
+			routes = append(routes, "nats://"+o.address(portPeer))
 		}
-		text += fmt.Sprintf("cluster { name: %s, listen: %s, routes: [%s] }\n", Scope, address(s.port+portPeer), strings.Join(routes, ", "))
+		text += fmt.Sprintf("cluster { name: %s, listen: %s, routes: [%s] }\n", Scope, s.address(portPeer), strings.Join(routes, ", "))
 	}
 	config := filepath.Join(s.dir, "nats.conf")
 	return exec.Command(s.c.opts.NatsServer, "-c", config), s.c.writeFile(config, text)
@@ -177,12 +181,10 @@ func (s *server) nats() (*exec.Cmd, error) {
 
 // awaitHealth waits until the server says that it can serve.
 func (s *server) awaitHealth(ctx context.Context) error {
-	url := "http://" + address(s.port+portServe) + "/health"
+	url := "http://" + s.address(portServe) + "/health"
 	if s.c.opts.Store == Nats {
-		url = "http://" + address(s.port+portMonitor) + "/healthz"
+		url = "http://" + s.address(portMonitor) + "/healthz"
 	}
-	client := http.Client{Timeout: time.Second}
-	defer client.CloseIdleConnections()
 	last := errors.New("no answer")
 	err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
 		if !s.proc.running() {
@@ -192,7 +194,7 @@ func (s *server) awaitHealth(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		resp, err := client.Do(req)
+		resp, err := s.c.plain.Do(req)
 		if err != nil {
 			last = err
 			return false, nil
