@@ -37,25 +37,25 @@ func commandNames() []string {
 }
 
 // parseCommand understands a line.
-func parseCommand(line string) (action, error) {
+func parseCommand(line string) (do action, said []string, err error) {
 	w, err := split(line)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	name := w.take()
 	all := Commands()
 	i := slices.IndexFunc(all, func(c Command) bool { return c.Name == name })
 	if i < 0 {
-		return nil, fmt.Errorf("no command %q: there are %s", name, strings.Join(commandNames(), ", "))
+		return nil, nil, fmt.Errorf("no command %q: there are %s", name, strings.Join(commandNames(), ", "))
 	}
-	do, err := all[i].parse(w)
+	do, err = all[i].parse(w)
 	if err == nil && !w.atEnd() {
 		err = fmt.Errorf("%q is too much", strings.Join(w.rest(), " "))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; want %s", name, err, strings.Join(all[i].Forms, ", or "))
+		return nil, nil, fmt.Errorf("%s: %w; want %s", name, err, strings.Join(all[i].Forms, ", or "))
 	}
-	return do, nil
+	return do, w.all, nil
 }
 
 // unknown is the error of a word that a command does not know.

@@ -31,11 +31,21 @@ type Block struct {
 	sections []section
 }
 
+// Commands are the lines of the block's commands, as they stand in the file.
+func (b *Block) Commands() []string {
+	var out []string
+	for _, c := range b.commands {
+		out = append(out, c.text)
+	}
+	return out
+}
+
 // command is one line of a block, understood.
 type command struct {
-	line int
-	text string
-	do   action
+	line  int
+	text  string
+	words []string // without articles and the like; the first is the name
+	do    action
 }
 
 // action plays a command.

@@ -16,15 +16,41 @@ type run struct {
 	led string
 }
 
+// Choosy is a stage that cannot play every command. It is asked about all of them before the first is played.
+type Choosy interface {
+	// Plays tells what stands against a command. Words are those of its line without articles and the like; the first is its name.
+	Plays(words []string) error
+}
+
+// Audience is told how a play goes on.
+type Audience interface {
+	Begins(b *Block)
+	Ended(b *Block, came Output)
+}
+
 // Play lets the commands happen on a stage and tells what came of each block. It ends at the first command that fails; the
 // outputs until then are there.
-func Play(f *File, s Stage) ([]Output, error) {
+func Play(f *File, s Stage) ([]Output, error) { return PlayBefore(f, s, nil) }
+
+// PlayBefore plays before an audience.
+func PlayBefore(f *File, s Stage, a Audience) ([]Output, error) {
+	if choosy, ok := s.(Choosy); ok {
+		if err := f.playableBy(choosy); err != nil {
+			return nil, err
+		}
+	}
 	r := &run{stage: s, report: newReport()}
 	s.Watch(r.report.see)
 	var outputs []Output
 	for _, b := range f.Blocks {
+		if a != nil {
+			a.Begins(b)
+		}
 		out, err := r.block(b)
 		outputs = append(outputs, out)
+		if a != nil {
+			a.Ended(b, out)
+		}
 		if err != nil {
 			var at *Error
 			if errors.As(err, &at) {
@@ -34,6 +60,19 @@ func Play(f *File, s Stage) ([]Output, error) {
 		}
 	}
 	return outputs, nil
+}
+
+// playableBy names every command that the stage cannot play.
+func (f *File) playableBy(s Choosy) error {
+	var errs []error
+	for _, b := range f.Blocks {
+		for _, c := range b.commands {
+			if err := s.Plays(c.words); err != nil {
+				errs = append(errs, &Error{f.Path, c.line, fmt.Errorf("%s: %w", c.text, err)})
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // block plays one block.

@@ -89,11 +89,11 @@ func (r *reader) commands(b *Block) error {
 			return fmt.Errorf("the commands above end without a line %s", separator)
 		case line[0] == '#':
 		default:
-			do, err := parseCommand(line)
+			do, words, err := parseCommand(line)
 			if err != nil {
 				return err
 			}
-			b.commands = append(b.commands, command{r.at + 1, strings.TrimSpace(line), do})
+			b.commands = append(b.commands, command{r.at + 1, strings.TrimSpace(line), words, do})
 		}
 		b.text = append(b.text, line)
 	}
