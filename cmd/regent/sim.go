@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,7 +21,7 @@ func newSimCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimRunCommand(), newSimReplayCommand())
+	cmd.AddCommand(newSimRunCommand(), newSimLiveCommand(), newSimReplayCommand())
 	return cmd
 }
 
@@ -55,5 +57,44 @@ exit code is 1 then.`,
 	f.StringVar(&o.JSON, "json", "", "write a line of JSON for each run to a file")
 	f.StringVar(&o.HTML, "html", "", "write a page of what was covered to a file: rules, effects, faults, stores, failures; plays the scenarios too")
 	f.StringVar(&o.JUnit, "junit", "", "write JUnit's XML to a file")
+	return cmd
+}
+
+func newSimLiveCommand() *cobra.Command {
+	o := sim.LiveOptions{}
+	cmd := &cobra.Command{
+		Use:   "live FILE…",
+		Short: "Play scenarios on real agents, PostgreSQL servers and a real store",
+		Long: `Play scenarios, the files that the simulator plays too, on real agents, real PostgreSQL and a real store. Each member and each server of
+the store is a host of its own, a network namespace; cuts are rules of nftables, one way too, frozen is SIGSTOP, killed is SIGKILL, and a killed host
+loses its cable first.
+
+What came of each block is printed beside what the file tells. Times differ, and with them who wins a race, so that another way is told and no failure.
+The exit code is 1 if a condition of the scenario (until, expect) does not hold, or something that is judged: no two members accept writes
+at once; no acknowledged write is missing where none may be; once everything is mended, one member leads and all others stream, or
+say that only a person can help; all event logs replay.
+
+Needed: Linux, root (PostgreSQL and agents run as another user), PostgreSQL's programs, ip and nft (apt install postgresql iproute2 nftables),
+and the server of the store: etcd (apt install etcd-server) or nats-server, in PATH or beside this program. Nothing outside of the
+namespaces is changed or reached, and nothing is left of them.`,
+		Example: "  regent sim live simulations/testdata/scenarios/agent_frozen.txt --scale 5",
+		Args:    arguments(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			var err error
+			if o.Binary, err = os.Executable(); err != nil {
+				return fmt.Errorf("find the own program: %w", err)
+			}
+			o.Files, o.Out, o.Log = args, cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return sim.Live(ctx, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Store, "backend", "etcd", "store to play on: "+strings.Join(sim.LiveStores, ", "))
+	f.IntVar(&o.Scale, "scale", 1, "divide all times of the scenario by this, settings too, but not the deadlines of conditions")
+	f.BoolVar(&o.Keep, "keep", false, "keep the directory of a cluster that failed, with the event logs")
+	f.BoolVar(&o.Verbose, "verbose", false, "print decisions with their reasons")
+	f.StringVar(&o.User, "user", "postgres", "user that PostgreSQL, agents and store run as")
 	return cmd
 }
