@@ -92,8 +92,8 @@ namespaces is changed or reached, and nothing is left of them.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Store, "backend", "etcd", "store to play on: "+strings.Join(sim.LiveStores, ", "))
-	f.IntVar(&o.Scale, "scale", 1, "divide all times of the scenario by this, settings too, but not the deadlines of conditions")
-	f.BoolVar(&o.Keep, "keep", false, "keep the directory of a cluster that failed, with the event logs")
+	f.IntVar(&o.Scale, "scale", 1, "divide all times of the scenario by this, settings too, but not the deadlines of conditions, which are 15s at least")
+	f.BoolVar(&o.Keep, "keep", false, "keep the directory of the cluster, with the event logs")
 	f.BoolVar(&o.Verbose, "verbose", false, "print decisions with their reasons")
 	f.StringVar(&o.User, "user", "postgres", "user that PostgreSQL, agents and store run as")
 	return cmd

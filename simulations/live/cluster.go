@@ -132,7 +132,10 @@ func (c *Cluster) placeAll() error {
 		}
 		c.members = append(c.members, c.newMember(i, h))
 	}
-	return nil
+	if c.room == nil {
+		return nil
+	}
+	return c.room.awaitNetwork()
 }
 
 func (c *Cluster) hostFor(name string, number int) (*host, error) {
@@ -193,7 +196,11 @@ func (c *Cluster) Close() error {
 }
 
 func (c *Cluster) close() error {
-	err := errors.Join(c.stopAgents(), c.sweep())
+	var err error
+	if !c.opts.Namespaces { // what a killed server leaves in shared memory goes with its namespace
+		err = c.stopAgents()
+	}
+	err = errors.Join(err, c.sweep())
 	if c.client != nil {
 		c.client.Close()
 	}

@@ -78,7 +78,7 @@ func newRoom() (*room, error) {
 	return r, nil
 }
 
-// addHost makes a host with a number from 1 to 253 as its address.
+// addHost makes a host with a number from 1 to 253 as its address. It can be reached once awaitNetwork says so.
 func (r *room) addHost(name string, number int) (*host, error) {
 	h := &host{name: name, ip: fmt.Sprint(subnet, number), room: r, cuts: map[string]cut{}}
 	var err error
@@ -122,6 +122,16 @@ func (h *host) plug(in bool) error {
 	}
 	if err != nil {
 		return fmt.Errorf("the network of host %s: %w", h.name, err)
+	}
+	return nil
+}
+
+// awaitNetwork waits until all hosts can be reached.
+func (r *room) awaitNetwork() error {
+	for _, h := range r.hosts {
+		if err := h.awaitNetwork(); err != nil {
+			return fmt.Errorf("wait for the network of host %s: %w", h.name, err)
+		}
 	}
 	return nil
 }

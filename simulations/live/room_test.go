@@ -41,6 +41,9 @@ func newPair(t *testing.T) pair {
 		serve(t, h)
 		hosts = append(hosts, h)
 	}
+	if err := r.awaitNetwork(); err != nil {
+		t.Fatal(err)
+	}
 	return pair{hosts[0], hosts[1]}
 }
 

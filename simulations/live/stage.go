@@ -46,7 +46,7 @@ var _ scenario.Choosy = (*Stage)(nil)
 
 // NewStage prepares a stage. Of the options it heeds those that no scenario says: Store, Binary, Log, KeepOnFail, User and the programs of stores.
 //
-// All times of a scenario, those of its settings among them, are divided by scale, except for the deadlines of conditions. ctx ends the
+// All times of a scenario, those of its settings among them, are divided by scale, except for the deadlines of conditions, which are at least 15 seconds. ctx ends the
 // play; Close is to be called in any case.
 func NewStage(ctx context.Context, o Options, scale int) *Stage {
 	o.Namespaces, o.Idle = true, true
@@ -139,9 +139,12 @@ func (s *Stage) Pass(d time.Duration) error {
 	return s.catchUp()
 }
 
+// leastPatience is what a condition is given on a machine that may be busy with something else.
+const leastPatience = 15 * time.Second
+
 // Await lets time pass until ok.
 func (s *Stage) Await(most time.Duration, ok func() (bool, error)) (bool, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, most)
+	ctx, cancel := context.WithTimeout(s.ctx, max(most, leastPatience))
 	defer cancel()
 	err := poll(ctx, askPause, ok)
 	if errors.Is(err, context.DeadlineExceeded) && s.ctx.Err() == nil {

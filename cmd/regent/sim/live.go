@@ -41,8 +41,11 @@ func (o *LiveOptions) check() error {
 	return nil
 }
 
+// ErrNotHeld says that something did not hold that a scenario expects, or that is judged. It was printed.
+var ErrNotHeld = errors.New("a scenario did not hold")
+
 // Live plays scenarios on real agents, one after the other, and prints what members decided beside what the file tells. The error is
-// ErrBroken if something judged did not hold; it was printed.
+// ErrNotHeld if something judged did not hold.
 func Live(ctx context.Context, o LiveOptions) error {
 	if err := o.check(); err != nil {
 		return err
@@ -63,14 +66,14 @@ func Live(ctx context.Context, o LiveOptions) error {
 		switch err := o.play(ctx, f); {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, ErrBroken):
+		case errors.Is(err, ErrNotHeld):
 			failed = true
 		case err != nil:
 			return err
 		}
 	}
 	if failed {
-		return ErrBroken
+		return ErrNotHeld
 	}
 	return nil
 }
@@ -87,7 +90,7 @@ func (o *LiveOptions) kind() string {
 func (o *LiveOptions) play(ctx context.Context, f *scenario.File) (err error) {
 	s := live.NewStage(ctx, live.Options{Store: o.Store, Binary: o.Binary, User: o.User, Log: o.Log, KeepOnFail: o.Keep}, o.Scale)
 	defer func() {
-		if err != nil && s.Cluster() != nil {
+		if s.Cluster() != nil { // kept if that was asked for
 			s.Cluster().Failed()
 		}
 		err = errors.Join(err, s.Close())
@@ -99,26 +102,27 @@ func (o *LiveOptions) play(ctx context.Context, f *scenario.File) (err error) {
 			return errors.Join(err, a.err)
 		}
 		a.print("FAILED: %v", err)
-		return errors.Join(ErrBroken, a.err)
+		return errors.Join(ErrNotHeld, a.err)
 	}
 	v, err := s.Judge()
 	if err != nil {
 		return err
 	}
 	a.print("\n%s", v.String())
-	a.print("%d of %d times, a member went through the states that the file tells; %v", a.same, a.compared, time.Since(a.began).Round(100*time.Millisecond))
+	a.print("%s", a.paths())
+	a.print("it took %v", time.Since(a.began).Round(100*time.Millisecond))
 	if len(v.Broken) > 0 {
-		return errors.Join(ErrBroken, a.err)
+		return errors.Join(ErrNotHeld, a.err)
 	}
 	return a.err
 }
 
 // audience prints how a play goes on.
 type audience struct {
-	o              *LiveOptions
-	began          time.Time
-	same, compared int
-	err            error // of printing
+	o     *LiveOptions
+	began time.Time
+	whole []scenario.Comparison // of all blocks together
+	err   error                 // of printing
 }
 
 func (a *audience) print(format string, args ...any) {
@@ -142,9 +146,8 @@ func (a *audience) Begins(b *scenario.Block) {
 // Ended prints what members went through, beside what the file tells where that is something else.
 func (a *audience) Ended(b *scenario.Block, came scenario.Output) {
 	for _, c := range b.Compare(a.o.kind(), came) {
-		a.compared++
+		a.add(c)
 		if c.Same() {
-			a.same++
 			a.print("  %s  as in the file: %s", c.Member, strings.Join(c.Came, " "))
 			continue
 		}
@@ -161,9 +164,37 @@ func (a *audience) Ended(b *scenario.Block, came scenario.Output) {
 	}
 }
 
+// add appends what a member went through in a block.
+func (a *audience) add(c scenario.Comparison) {
+	i := slices.IndexFunc(a.whole, func(w scenario.Comparison) bool { return w.Member == c.Member })
+	if i < 0 {
+		a.whole = append(a.whole, c)
+		return
+	}
+	w := &a.whole[i]
+	w.Want, w.Came = slices.Concat(w.Want, c.Want), slices.Concat(w.Came, c.Came)
+}
+
+// paths tells who went the whole way that the file tells, wherever its blocks end.
+func (a *audience) paths() string {
+	var same, other []string
+	for _, w := range a.whole {
+		if w.Same() {
+			same = append(same, w.Member)
+		} else {
+			other = append(other, w.Member)
+		}
+	}
+	text := "the way that the file tells: " + steps(same)
+	if len(other) > 0 {
+		text += "; another: " + strings.Join(other, " ")
+	}
+	return text
+}
+
 func steps(all []string) string {
 	if len(all) == 0 {
-		return "it stays"
+		return "none"
 	}
 	return strings.Join(all, " ")
 }
