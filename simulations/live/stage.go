@@ -216,6 +216,11 @@ func (s *Stage) Healthy() (bool, error) {
 	if leader == "" || err != nil {
 		return false, err
 	}
+	for _, m := range s.c.members {
+		if m.Name != leader && s.stateOf(m) != "following" {
+			return false, nil
+		}
+	}
 	missing, err := s.c.notStreaming(s.ctx, s.member(leader), s.c.members)
 	return missing == "" && err == nil, nil //nolint:nilerr // a leader that does not answer is not healthy
 }

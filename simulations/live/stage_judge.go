@@ -86,7 +86,8 @@ func (s *Stage) Judge() (Verdict, error) {
 		}
 		v.Kept = s.keepsWrites()
 		if v.Kept && v.Missing > 0 {
-			v.Broken = append(v.Broken, fmt.Sprintf("S2: %d of %d acknowledged writes are missing, and the lead never changed, or only in order", v.Missing, v.Acknowledged))
+			v.Broken = append(v.Broken, fmt.Sprintf("S2: %d of %d acknowledged writes are missing, and the lead never changed, or only in order",
+				v.Missing, v.Acknowledged))
 		}
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, finalPatience)

@@ -8,37 +8,24 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/httpapi"
 )
 
-// atOnce is how long an answer may take that a door of the API gives without asking anybody else. Longer ones come of what members decide, which is told
-// as theirs.
-const atOnce = 500 * time.Millisecond
-
-// order sends one to a member. An answer that comes at once and refuses is told, and what takes longer is not waited for.
-func (s *Stage) order(send func(ctx context.Context, c *httpapi.Client) (httpapi.Reply, error)) (answer string, err error) {
-	type reply struct {
-		httpapi.Reply
-		err error
+// order sends one to a member. Its answer is among the member's decisions, and may take long.
+func (s *Stage) order(member string, send func(ctx context.Context, c *httpapi.Client, api string) (httpapi.Reply, error)) error {
+	m := s.member(member)
+	if m.AgentPID() == 0 {
+		return fmt.Errorf("the agent of %s does not run", member)
 	}
-	came := make(chan reply, 1)
 	s.calls.Go(func() { // joined by Close
 		ctx, cancel := context.WithTimeout(s.ctx, buildPatience)
 		defer cancel()
-		r, err := send(ctx, s.c.client)
-		came <- reply{r, err}
-	})
-	select {
-	case r := <-came:
-		if r.err == nil && r.Code >= http.StatusBadRequest {
-			answer = fmt.Sprintf("%d %s", r.Code, r.Body)
+		if _, err := send(ctx, s.c.client, m.APIURL); err != nil {
+			s.c.logf("the order to %s has no answer: %v", member, err)
 		}
-		return answer, r.err
-	case <-time.After(atOnce):
-		return "", nil
-	case <-s.ctx.Done():
-		return "", s.ctx.Err()
-	}
+	})
+	return nil
 }
 
 // PatchConfig changes the dynamic configuration at any member that answers.
@@ -68,61 +55,41 @@ func (s *Stage) PatchConfig(patch json.RawMessage) (string, error) {
 	return "", fmt.Errorf("change the dynamic configuration: %w", err)
 }
 
-// Switchover asks the member that is to step down.
+// Switchover writes the request into the store, as tools do that speak to the store alone. A door of the API asks the candidate first, and may refuse
+// what here the leader refuses.
 func (s *Stage) Switchover(from, to string, in time.Duration) (string, error) {
-	m := s.member(from)
-	if m == nil {
-		return "", fmt.Errorf("switchover: there is no member %s to ask", from)
-	}
-	b := httpapi.ChangeBody{Leader: from, Candidate: to}
+	r := events.FailoverRecord{Leader: from, Candidate: to}
 	if in > 0 {
-		b.ScheduledAt = time.Now().Add(in / time.Duration(s.scale)).Format(time.RFC3339Nano)
+		r.ScheduledAt = time.Now().Add(in / time.Duration(s.scale)).Format(time.RFC3339Nano)
 	}
-	return s.order(func(ctx context.Context, c *httpapi.Client) (httpapi.Reply, error) {
-		return c.Switchover(ctx, m.APIURL, b)
-	})
+	return "", s.request(r)
 }
 
-// Failover asks the first member whose agent runs.
+// Failover writes a request without a leader.
 func (s *Stage) Failover(to string) (string, error) {
-	for _, m := range s.c.members {
-		if m.AgentPID() != 0 && !s.frozen[m.Name] {
-			return s.order(func(ctx context.Context, c *httpapi.Client) (httpapi.Reply, error) {
-				return c.Failover(ctx, m.APIURL, httpapi.ChangeBody{Candidate: to})
-			})
-		}
+	return "", s.request(events.FailoverRecord{Candidate: to})
+}
+
+func (s *Stage) request(r events.FailoverRecord) error {
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = s.PutKey(events.KeyFailover, string(b))
 	}
-	return "", errors.New("failover: no agent runs that could be asked")
+	return err
 }
 
 // Restart gives an order.
 func (s *Stage) Restart(member string) error {
-	m, err := s.asked(member)
-	if err == nil {
-		_, err = s.order(func(ctx context.Context, c *httpapi.Client) (httpapi.Reply, error) {
-			return c.Restart(ctx, m.APIURL, httpapi.RestartBody{})
-		})
-	}
-	return err
+	return s.order(member, func(ctx context.Context, c *httpapi.Client, api string) (httpapi.Reply, error) {
+		return c.Restart(ctx, api, httpapi.RestartBody{})
+	})
 }
 
 // Reinitialize gives an order.
 func (s *Stage) Reinitialize(member string, force bool) error {
-	m, err := s.asked(member)
-	if err == nil {
-		_, err = s.order(func(ctx context.Context, c *httpapi.Client) (httpapi.Reply, error) {
-			return c.Reinitialize(ctx, m.APIURL, httpapi.ReinitializeBody{Force: force})
-		})
-	}
-	return err
-}
-
-func (s *Stage) asked(member string) (*Member, error) {
-	m := s.member(member)
-	if m.AgentPID() == 0 {
-		return nil, fmt.Errorf("the agent of %s does not run", member)
-	}
-	return m, nil
+	return s.order(member, func(ctx context.Context, c *httpapi.Client, api string) (httpapi.Reply, error) {
+		return c.Reinitialize(ctx, api, httpapi.ReinitializeBody{Force: force})
+	})
 }
 
 // Write sets how often clients write, each to its own member.
