@@ -22,7 +22,7 @@ var followingRules = []row{
 		Why: "no fresh copy, as the leader ({leader}) is not known to work: {flaw}"},
 	{ID: "FL-14", In: Following, When: all(orderRestart, idle), Then: restartServer, To: Restarting,
 		Why: "an operator asked for a restart"},
-	{ID: "FL-18", In: Following, When: all(leaseHeld), To: Campaigning, Why: "the lease is held: to be promoted, or to give it back"},
+	{ID: "FL-18", In: Following, When: all(leaseSafe), To: Campaigning, Why: "the lease is held: to be promoted, or to give it back"},
 	{ID: "FL-20", In: Following, When: all(dcsUp, leaseNamesMe, mayLead, isReplica, timelineOK, campaignReady, leaseOpIdle),
 		Then: claimLease, To: Campaigning,
 		Why: "the leader key names this member: claiming the lease"},
