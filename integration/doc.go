@@ -7,6 +7,8 @@
 // in place, an outage of the store or a full restart; replication is asynchronous, so after a failover their number is told.
 // At the end the event logs are replayed: every decision must follow from what was recorded.
 //
+// TestScenarios plays files that the simulator plays, too, in network namespaces, which needs root.
+//
 // Bounds on time are generous, for loaded machines; what was measured is printed (go test -v).
 //
 // REGENT_GUARD_RUNS is the number of repetitions of the guard's scenarios, 2 by default; REGENT_GUARD_STORE their store.

@@ -27,7 +27,10 @@
 //
 // Root runs everything as another user, postgres by default, because PostgreSQL refuses root.
 //
+// With Namespaces, members and servers of the store are hosts of their own, network namespaces on a bridge, and can be cut off from
+// each other, both ways or one. Stage plays the scenarios of package scenario on such a cluster and judges them.
+//
 // Limits: all members share one kernel, so a killed host closes its connections, as a crashed kernel would
-// not; a client that waits for an answer learns of the death at once. The embedded store lives in the agents and cannot be
+// not; a client that waits for an answer learns of the death at once. (A stage takes the cable out first.) The embedded store lives in the agents and cannot be
 // stopped, started or frozen without them: StopStore and its kin refuse.
 package live
