@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,5 +113,29 @@ func await(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not within %v: %s", patience, what)
 		}
 		linger(ctx, 20*time.Millisecond)
+	}
+}
+
+// twoPrimaries needs no guard: nobody stops PostgreSQL when its agent is frozen, and another takes the lead when the lease has ended.
+const twoPrimaries = `cluster members=2 guard=off
+----
+
+clients write 50 per second
+freeze the agent of n1
+until leader another within 60s
+wait 60s
+----
+`
+
+// TestJudgeSeesTwoPrimaries plays what must not be.
+func TestJudgeSeesTwoPrimaries(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "two_primaries.txt")
+	must(t, os.WriteFile(file, []byte(twoPrimaries), 0o644))
+	ctx, cancel := context.WithTimeout(context.Background(), scenarioPatience)
+	defer cancel()
+	var told bytes.Buffer
+	err := sim.Live(ctx, sim.LiveOptions{Files: []string{file}, Store: live.Etcd, Scale: scenarioScale, Binary: binary, User: "postgres", Out: &told, Log: lines{t}})
+	if !errors.Is(err, sim.ErrNotHeld) || !strings.Contains(told.String(), "S1: two members accepted writes at once") {
+		t.Errorf("%v, and it tells\n%s", err, &told)
 	}
 }

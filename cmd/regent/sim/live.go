@@ -145,6 +145,9 @@ func (a *audience) Begins(b *scenario.Block) {
 
 // Ended prints what members went through, beside what the file tells where that is something else.
 func (a *audience) Ended(b *scenario.Block, came scenario.Output) {
+	if len(came) == 0 {
+		return // it failed before anything was seen
+	}
 	for _, c := range b.Compare(a.o.kind(), came) {
 		a.add(c)
 		if c.Same() {
