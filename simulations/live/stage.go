@@ -221,6 +221,34 @@ func (s *Stage) Healthy() (bool, error) {
 			return false, nil
 		}
 	}
-	missing, err := s.c.notStreaming(s.ctx, s.member(leader), s.c.members)
+	missing, err := s.notFollowing(s.member(leader), s.c.members)
 	return missing == "" && err == nil, nil //nolint:nilerr // a leader that does not answer is not healthy
+}
+
+// notFollowing says who of the members does not stream the leader's own timeline. A replica that has diverged streams, too, again and again: the
+// part of the old timeline that both have.
+func (s *Stage) notFollowing(leader *Member, members []*Member) (string, error) {
+	missing, err := s.c.notStreaming(s.ctx, leader, members)
+	if missing != "" || err != nil {
+		return missing, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, connectLimit)
+	defer cancel()
+	timeline, err := leader.Query(ctx, "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int::text")
+	if err != nil {
+		return "", err
+	}
+	for _, m := range members {
+		if m == leader {
+			continue
+		}
+		received, err := m.Query(ctx, "SELECT coalesce((SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming'), 0)::text")
+		if err != nil {
+			return "", err
+		}
+		if received != timeline {
+			return fmt.Sprintf("%s receives timeline %s, and %s is on %s", m.Name, received, leader.Name, timeline), nil
+		}
+	}
+	return "", nil
 }

@@ -142,7 +142,7 @@ func (s *Stage) unwell() string {
 			well = append(well, m)
 		}
 	}
-	missing, err := s.c.notStreaming(s.ctx, s.member(leader), well)
+	missing, err := s.notFollowing(s.member(leader), well)
 	if err != nil {
 		return err.Error()
 	}
