@@ -23,13 +23,13 @@ type Stage struct {
 	c     *Cluster
 	see   func(member string, d *events.Decision)
 
-	looks   *Probes   // who accepts writes, from the beginning
-	writers []*Probes // clients, the last of which may still write
-	writing bool
-	logs    []*follower
-	broken  []string
-	turns   []turn // of the lead
-	since   time.Time
+	looks     *Probes   // who accepts writes, from the beginning
+	writers   []*Probes // clients, the last of which may still write
+	writing   bool
+	logs      []*follower
+	broken    []string
+	since     time.Time // the clients write
+	handovers []handover
 
 	frozen map[string]bool // agents
 	hung   map[string]bool // PostgreSQL

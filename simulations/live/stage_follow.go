@@ -1,7 +1,6 @@
 package live
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,18 +17,14 @@ type follower struct {
 	state events.LifecycleState
 }
 
-// turn is a moment at which the lead was given away in order, or taken by a promotion.
-type turn struct {
-	wall    int64
-	ordered bool
-	taken   bool
+// handover is when a member that was shut down in order gave the lead away to one that had received all of it.
+type handover struct {
+	member string
+	wall   int64
 }
 
-// Rules that give the lead away when all of it was received, and that take it.
-const (
-	ruleHandedOver = "YI-20"
-	rulePromoted   = "PR-10"
-)
+// ruleHandedOver is the rule by which it does so.
+const ruleHandedOver = "YI-20"
 
 // catchUp tells every decision that was recorded since the last time.
 func (s *Stage) catchUp() error {
@@ -65,27 +60,31 @@ func (s *Stage) decided(member string, wall int64, d *events.Decision) {
 		s.broken = append(s.broken, fmt.Sprintf("%s, in %s: %s", member, d.From, b))
 	}
 	if d.HasFired(ruleHandedOver) {
-		s.turns = append(s.turns, turn{wall: wall, ordered: true})
-	}
-	if d.HasFired(rulePromoted) {
-		s.turns = append(s.turns, turn{wall: wall, taken: true})
+		s.handovers = append(s.handovers, handover{member, wall})
 	}
 	s.see(member, d)
 }
 
-// keepsWrites tells that all that was acknowledged has to be there: since the clients began, the lead stayed where it was, or each promotion
-// followed upon a handover in which the former primary was shut down and its successor had received all of it.
+// keepsWrites tells that all that was acknowledged has to be there: since the clients began, the same member accepted writes, or each other one after
+// a handover.
 func (s *Stage) keepsWrites() bool {
-	turns := slices.DeleteFunc(slices.Clone(s.turns), func(t turn) bool { return t.wall < s.since.UnixNano() })
-	slices.SortFunc(turns, func(a, b turn) int { return cmp.Compare(a.wall, b.wall) })
-	handed := false
-	for _, t := range turns {
-		if t.taken && !handed {
+	var before *Tenure
+	for _, t := range s.looks.Tenures() {
+		if t.Last.Acked.Before(s.since) {
+			continue
+		}
+		if before != nil && before.Member != t.Member && !s.handedOver(before, &t) {
 			return false
 		}
-		handed = t.ordered
+		before = &t
 	}
 	return true
+}
+
+func (s *Stage) handedOver(from, to *Tenure) bool {
+	return slices.ContainsFunc(s.handovers, func(h handover) bool {
+		return h.member == from.Member && h.wall > from.First.Acked.UnixNano() && h.wall < to.First.Acked.UnixNano()
+	})
 }
 
 // Broken is what must never be and was, as the members' own checks and the probes saw it.

@@ -103,26 +103,24 @@ func TestShorten(t *testing.T) {
 }
 
 func TestKeepsWrites(t *testing.T) {
-	given, taken := turn{ordered: true}, turn{taken: true}
+	a, b, again := tenure("a", 0, 100), tenure("b", 200, 300), tenure("a", 400, 500)
 	for _, c := range []struct {
-		name  string
-		turns []turn
-		want  bool
+		name      string
+		tenures   []*Tenure
+		handovers []handover
+		want      bool
 	}{
-		{"the lead stays", nil, true},
-		{"handed over and taken", []turn{given, taken}, true},
-		{"twice", []turn{given, taken, given, taken}, true},
-		{"taken from a dead primary", []turn{taken}, false},
-		{"handed over, and later taken", []turn{given, taken, taken}, false},
-		{"given, not taken yet", []turn{given}, true},
+		{"nobody", nil, nil, true},
+		{"the same member, interrupted", []*Tenure{a, again}, nil, true},
+		{"another, after a handover", []*Tenure{a, b}, []handover{{"a", at(150).UnixNano()}}, true},
+		{"another, without one", []*Tenure{a, b}, nil, false},
+		{"the handover is of somebody else", []*Tenure{a, b}, []handover{{"b", at(150).UnixNano()}}, false},
+		{"and back, the second time without one", []*Tenure{a, b, again}, []handover{{"a", at(150).UnixNano()}}, false},
+		{"and back", []*Tenure{a, b, again}, []handover{{"b", at(350).UnixNano()}, {"a", at(150).UnixNano()}}, true},
+		{"before the clients began", []*Tenure{tenure("c", -200, -100), a}, nil, true},
 	} {
 		s := stageOn(Etcd, 1)
-		s.since = at(0)
-		s.turns = []turn{{wall: at(-1).UnixNano(), taken: true}} // before the clients began
-		for i := len(c.turns) - 1; i >= 0; i-- {                 // logs are read one after the other, not in the order of time
-			c.turns[i].wall = at(i).UnixNano()
-			s.turns = append(s.turns, c.turns[i])
-		}
+		s.since, s.looks, s.handovers = at(0), &Probes{tenures: c.tenures}, c.handovers
 		if got := s.keepsWrites(); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
