@@ -62,6 +62,9 @@ func (n *namespace) makeNamespace() (*namespace, error) {
 		}
 		return err
 	})
+	if errors.Is(err, unix.EPERM) {
+		err = fmt.Errorf("%w: root in a container is not enough, it needs the capability CAP_SYS_ADMIN", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make a network namespace: %w", err)
 	}
