@@ -17,10 +17,10 @@ import (
 	"github.com/regent-ha/regent/simulations/live"
 )
 
-// Times of scenarios are divided: a ttl of 30 s becomes one of 6, or of 10 where a lease must outlive something.
+// Times of scenarios are divided: a ttl of 30 s becomes one of 6, or of 7 where a lease must outlive something.
 const (
 	scenarioScale = 5
-	lenientScale  = 3
+	lenientScale  = 4
 )
 
 // scenarioPatience bounds one play; it takes a quarter of it on two idle cores.
