@@ -23,16 +23,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	stop, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- w.writeAll(stop) }()
 
-	tick := time.NewTicker(max(w.opt.StallAfter/4, time.Millisecond))
-	defer tick.Stop()
-	told := stall{}
-	for ctx.Err() == nil {
-		select {
-		case <-tick.C:
-			w.tell(&told)
-		case <-ctx.Done():
-		}
-	}
+	w.lookForStalls(ctx)
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
@@ -48,6 +39,29 @@ func (w *Writer) Run(ctx context.Context) error {
 		defer w.mu.Unlock()
 		return fmt.Errorf("close event log: the disk did not answer within %v; not known to be on disk: %d records, dropped: %d",
 			w.opt.CloseWithin, w.appended-w.synced, w.dropped)
+	}
+}
+
+// lookForStalls tells OnStall, until ctx ends. It looks only while the disk owes something: an agent that rests must not wake for this.
+func (w *Writer) lookForStalls(ctx context.Context) {
+	every := max(w.opt.StallAfter/4, time.Millisecond)
+	next := time.NewTimer(every)
+	defer next.Stop()
+	told := stall{}
+	for looking := true; ctx.Err() == nil; {
+		select {
+		case <-w.asked:
+			if !looking {
+				looking = true
+				next.Reset(every)
+			}
+		case <-next.C:
+			w.tell(&told)
+			if looking = told.stalled || w.owes(); looking {
+				next.Reset(every)
+			}
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -172,7 +186,17 @@ func (w *Writer) busy() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.busySince, w.busyDropped = time.Now(), w.dropped
+	select {
+	case w.asked <- struct{}{}:
+	default:
+	}
 	return w.busySince
+}
+
+func (w *Writer) owes() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.busySince.IsZero()
 }
 
 func (w *Writer) idle() {

@@ -82,6 +82,7 @@ type Writer struct {
 	lock  *os.File
 	queue chan Record
 	wake  chan struct{} // somebody waits for a sync
+	asked chan struct{} // the disk was asked for something
 	done  chan struct{} // closed when Run returns
 	out   *output       // belongs to the writing goroutine
 
@@ -125,7 +126,7 @@ func Open(dir string, opt Options) (*Writer, *Report, error) {
 	}
 	return &Writer{
 		opt: opt, lock: lock, out: out,
-		queue: make(chan Record, opt.Queue), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		queue: make(chan Record, opt.Queue), wake: make(chan struct{}, 1), asked: make(chan struct{}, 1), done: make(chan struct{}),
 	}, report, nil
 }
 

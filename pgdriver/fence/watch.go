@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	watchTick   = 100 * time.Millisecond // how often Run looks at the page
+	watchTick   = 250 * time.Millisecond // how often Run looks at the page; the guard's death, and PostgreSQL's, are told without it
 	startTick   = 5 * time.Millisecond   // the same while a guard starts
 	frozenAfter = time.Second            // without a heartbeat, as long as this process itself was running
 	killAfter   = 3 * time.Second        // then a frozen guard is killed and replaced
