@@ -183,6 +183,7 @@ func (s *state) afterView(before string) {
 	}
 	s.foldSettings(s.view.Config)
 	s.foldSlotOwners()
+	s.foldUnfenced(before, s.leader())
 	if after := s.leader(); after != before {
 		s.lastLeadChange = s.now
 		s.diverged = divergence{} // a new leader may be on a new timeline, also when its name is the same

@@ -25,7 +25,7 @@ type digest struct {
 	Times      [22]events.Instant
 	Asked      []events.PeerStatus
 	Diverged   [2]bool
-	Demotion   [4]string
+	Demotion   [5]string
 	Claim      int
 	Guard      events.GuardTick
 	Published  [2]string
@@ -49,7 +49,7 @@ func (s *state) hash() uint64 {
 			s.vital.since, s.metAt},
 		Asked:    s.ask.answers,
 		Diverged: [2]bool{s.diverged.known, s.diverged.found},
-		Demotion: [4]string{s.demotion.cause, string(s.demotion.mode), s.demotion.successor, s.demotion.shutdownLSN.String()},
+		Demotion: [5]string{s.demotion.cause, string(s.demotion.mode), s.demotion.successor, s.demotion.shutdownLSN.String(), s.unfenced},
 		Claim:    int(s.claim), Guard: s.guard, Published: [2]string{s.published.member, s.published.status},
 		Orders: len(s.orders), Recalled: len(s.recall), Shutdown: s.shutdown, Life: s.life, Rule: s.rule,
 	}

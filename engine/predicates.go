@@ -238,7 +238,7 @@ func (s *state) cloneSource() *events.MemberRecord {
 }
 
 // askComplete tells that waiting for more answers would change nothing: all peers answered but
-// the one that a candidate cannot expect to answer (the member whose lease has just ended), or time is over.
+// the one that a candidate cannot expect to answer (the member whose lease has just ended, but not in a pause), or time is over.
 func (s *state) askComplete() bool {
 	if s.ask.effect == 0 {
 		return false
@@ -247,7 +247,7 @@ func (s *state) askComplete() bool {
 		return true
 	}
 	for i := range s.ask.peers {
-		if s.ask.answers[i].Name == "" && !(s.life == Campaigning && s.ask.peers[i].Name == s.lastLead) {
+		if s.ask.answers[i].Name == "" && !(s.life == Campaigning && s.ask.peers[i].Name == s.lastLead && s.lastLead != s.unfenced) {
 			return false
 		}
 	}

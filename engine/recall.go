@@ -20,7 +20,7 @@ type recalled struct {
 // foldRecall notes whose records went with a new view. Members that live write theirs anew within a moment, and no member is missed
 // for longer than a ttl.
 func (s *state) foldRecall(before []events.MemberRecord) {
-	s.recall = slices.DeleteFunc(s.recall, func(r recalled) bool { return s.now >= r.until || s.view.Member(r.peer.Name) != nil })
+	s.recall = slices.DeleteFunc(s.recall, func(r recalled) bool { return !s.recalls(&r) || s.view.Member(r.peer.Name) != nil })
 	for i := range before {
 		m := &before[i]
 		if m.APIURL == "" || m.Name == s.self() || s.view.Member(m.Name) != nil {
@@ -30,10 +30,23 @@ func (s *state) foldRecall(before []events.MemberRecord) {
 	}
 }
 
+func (s *state) recalls(r *recalled) bool { return s.now < r.until || r.peer.Name == s.unfenced }
+
+// foldUnfenced notes whose lease ended in a pause: its PostgreSQL may run on as a primary, as no guard is armed then. Until somebody
+// leads, the end of its lease proves nothing, and its answer is waited for.
+func (s *state) foldUnfenced(before, after string) {
+	switch {
+	case after != "":
+		s.unfenced = ""
+	case before != "" && s.settings.Pause:
+		s.unfenced = before
+	}
+}
+
 // askRecalled adds them to those that are asked, sorted by name.
 func (s *state) askRecalled() {
 	for i := range s.recall {
-		if r := &s.recall[i]; s.now < r.until {
+		if r := &s.recall[i]; s.recalls(r) {
 			at, _ := slices.BinarySearchFunc(s.ask.peers, r.peer.Name, func(p events.Peer, name string) int { return strings.Compare(p.Name, name) })
 			s.ask.peers = slices.Insert(s.ask.peers, at, r.peer)
 		}

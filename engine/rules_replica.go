@@ -5,6 +5,8 @@ import "github.com/regent-ha/regent/events"
 // Chapter FL: a replica. The rows from FL-20 to FL-39 say whether it campaigns, and why not.
 var followingRules = []row{
 	{ID: "FL-01", In: Following, When: all(shutdownAsked, idle), To: Stopping, Why: "asked to stop"},
+	{ID: "FL-02", In: Following, When: all(shutdownAsked, otherEffect, notCancelled), Then: cancelOther,
+		Why: "asked to stop: what is under way is given up"},
 	{ID: "FL-03", In: Following, When: all(foreignData), To: Stranded,
 		Why: "the data belongs to another cluster: {system id} here, {cluster id} in the DCS"},
 	{ID: "FL-04", In: Following, When: all(guardFired), To: Fenced, Why: "the guard has killed PostgreSQL"},

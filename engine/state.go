@@ -87,6 +87,7 @@ type state struct {
 	published      publication
 	history        []events.TimelineSwitch // of the timeline that this member promoted itself to
 	recall         []recalled              // members whose records went lately
+	unfenced       string                  // whose lease ended in a pause
 	metAt          events.Instant          // when this agent saw the store first
 	slotOwners     []slotOwner             // members that were seen, sorted by slot name
 	orders         []events.OperatorRequest

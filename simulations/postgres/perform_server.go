@@ -121,14 +121,17 @@ func (w *work) stopServer(mode events.StopMode, escalate time.Duration, then fun
 			w.after(time.Millisecond, s.KillAll)
 		}
 	}
-	stays := func() {
-		if s.phase != down {
-			w.after(killGrace, func() {
-				if s.phase != down {
-					w.look, w.expire = nil, nil
-					w.fail("a killed process is still there")
-				}
-			})
+	var stays func(left time.Duration)
+	stays = func(left time.Duration) {
+		switch {
+		case w.look == nil: // it was seen to end
+		case s.phase == down: // one that has no turn hears of no changes
+			ended()
+		case left <= 0:
+			w.look, w.expire = nil, nil
+			w.fail("a killed process is still there")
+		default:
+			w.after(100*time.Millisecond, func() { stays(left - 100*time.Millisecond) })
 		}
 	}
 	w.expire = func() {
@@ -145,7 +148,7 @@ func (w *work) stopServer(mode events.StopMode, escalate time.Duration, then fun
 		case s.dying:
 			w.fail(waitsForDisk)
 		}
-		stays()
+		stays(killGrace)
 	}
 	if escalate > 0 && mode == events.StopFast {
 		w.after(escalate, func() {
@@ -160,7 +163,7 @@ func (w *work) stopServer(mode events.StopMode, escalate time.Duration, then fun
 		ended()
 	}
 	if mode == events.StopKill {
-		stays()
+		stays(killGrace)
 	}
 }
 
