@@ -43,6 +43,10 @@ func (s *state) foldUnfenced(before, after string) {
 	}
 }
 
+var unfencedMute = predicate{"the member whose lease ended in a pause has a PostgreSQL that does not answer", func(s *state) bool {
+	return s.unfenced != "" && s.anyAnswer(func(p *events.PeerStatus) bool { return p.Name == s.unfenced && p.Mute })
+}}
+
 // askRecalled adds them to those that are asked, sorted by name.
 func (s *state) askRecalled() {
 	for i := range s.recall {

@@ -136,6 +136,8 @@ var campaignRules = []row{
 	{ID: "CA-32", In: Campaigning, When: all(not(lookedAgain)), Why: "waiting for a look at the own position"},
 	{ID: "CA-40", In: Campaigning, When: all(primaryAlive), Then: standBack, To: Following, Refusal: true,
 		Why: "another primary is still alive: {peers}"},
+	{ID: "CA-41", In: Campaigning, When: all(unfencedMute), Then: standBack, To: Following, Refusal: true,
+		Why: "the lease of {last leader} ended in a pause, and its PostgreSQL is there and does not answer: it may accept writes when it goes on ({peers})"},
 	{ID: "CA-42", In: Campaigning, When: all(somebodyAhead), Then: standBack, To: Following, Refusal: true,
 		Why: "another member has newer WAL than {position}: {peers}"},
 	{ID: "CA-44", In: Campaigning, When: all(candidateHealthy), Then: standBack, To: Following, Refusal: true,

@@ -115,6 +115,8 @@ type PeerStatus struct {
 	Reachable bool   `json:"reachable"`
 	Error     string `json:"error,omitempty"`
 	Running   bool   `json:"running,omitempty"` // its PostgreSQL answers
+	// Mute tells that its agent answers, and that its PostgreSQL is there and does not.
+	Mute bool `json:"mute,omitempty"`
 	// Primary tells that its PostgreSQL is out of recovery.
 	Primary        bool     `json:"primary,omitempty"`
 	Timeline       Timeline `json:"timeline,omitempty"`

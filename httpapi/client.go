@@ -191,6 +191,7 @@ func (c *Client) RegentStatus(ctx context.Context, api string) (RegentStatus, er
 
 // peerAnswer is what of a status a peer is judged by; wal is the newer spelling of xlog.
 type peerAnswer struct {
+	State          string           `json:"state"`
 	Role           string           `json:"role"`
 	Timeline       *events.Timeline `json:"timeline"`
 	Xlog           *peerXlog        `json:"xlog"`
@@ -237,6 +238,10 @@ func (c *Client) PeerStatus(ctx context.Context, p events.Peer) events.PeerStatu
 	}
 	if xlog == nil {
 		st.Error = "its PostgreSQL does not answer"
+		switch a.State {
+		case "running", "starting", "restarting", "stopping":
+			st.Mute = true
+		}
 		return st
 	}
 	st.Reachable, st.Running = true, true

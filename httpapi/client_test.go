@@ -66,6 +66,7 @@ func TestPeerStatusOfOthers(t *testing.T) {
 			events.PeerStatus{Reachable: true, Running: true}},
 		{`{"role":"replica","state":"stopped","tags":{"nofailover":true}}`, 200,
 			events.PeerStatus{Error: "its PostgreSQL does not answer", Tags: events.Tags{NoFailover: true}}},
+		{`{"role":"primary","state":"running"}`, 200, events.PeerStatus{Error: "its PostgreSQL does not answer", Mute: true}},
 		{`{"role":"replica","xlog":{"location":9}}`, 503, events.PeerStatus{Error: "answer 503"}},
 		{`{"role":`, 200, events.PeerStatus{Error: "unexpected end of JSON input"}},
 		{``, 302, events.PeerStatus{Error: "answer 302"}},

@@ -207,7 +207,7 @@ func (m *Member) status() events.PeerStatus {
 		WatchdogFailed: m.w.set.Guard == "required" && !m.guard.alive,
 	}
 	if !st.Reachable {
-		st.Error = "its PostgreSQL does not answer"
+		st.Error, st.Mute = "its PostgreSQL does not answer", m.pg.Running()
 	}
 	return st
 }

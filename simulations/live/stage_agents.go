@@ -119,7 +119,9 @@ func (s *Stage) HangPostgres(member string) error {
 }
 
 // WedgePostgres refuses: only a disk that is gone does that.
-func (s *Stage) WedgePostgres(string) error { return errors.New("no process can be made to hang in the kernel here") }
+func (s *Stage) WedgePostgres(string) error {
+	return errors.New("no process can be made to hang in the kernel here")
+}
 
 // BlindProbe refuses.
 func (s *Stage) BlindProbe(string, bool) error {
