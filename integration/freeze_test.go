@@ -29,6 +29,22 @@ func agentFrozen(ctx context.Context, t *testing.T, w *world) {
 	w.missing(ctx, t, since, true)
 }
 
+// postgresFrozen: all processes of the leader's PostgreSQL stop. It is killed, then another member leads, and it comes back as a
+// replica; what is thawed meanwhile is nothing.
+func postgresFrozen(ctx context.Context, t *testing.T, w *world) {
+	w.fresh(ctx, t)
+	leader := w.leader(ctx, t)
+	frozen := leader.PostmasterPID()
+	since := time.Now()
+	must(t, leader.FreezePostgres())
+	w.successor(ctx, t, leader, since.Add(ttl))
+	if pid := leader.PostmasterPID(); pid == frozen {
+		t.Errorf("another member leads, and PostgreSQL of %s is still there as process %d", leader.Name, pid)
+	}
+	w.settle(ctx, t)
+	w.missing(ctx, t, since, true)
+}
+
 // linger lets a state last.
 func linger(ctx context.Context, d time.Duration) {
 	select {

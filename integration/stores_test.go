@@ -13,7 +13,7 @@ func TestEmbedded(t *testing.T) {
 
 func TestEtcd(t *testing.T) {
 	w := start(t, live.Options{Store: live.Etcd, StoreMembers: 3})
-	w.play(t, append(common(), outages()...)...)
+	w.play(t, append(append(common(), scenario{"postgres frozen", postgresFrozen}), outages()...)...) // which the store has no part in
 }
 
 func TestNats(t *testing.T) {
