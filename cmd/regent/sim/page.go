@@ -165,9 +165,9 @@ func (o *Options) page(t *tally, played *coverage.Counts) *page {
 	rules := len(engine.RuleIDs())
 	p.Tiles = []tile{
 		{Number: grouped(uint64(all.runs)), Name: "bad days"}, {Number: grouped(uint64(all.failed)), Name: "broke an invariant", Bad: all.failed > 0},
-		{Number: fmt.Sprintf("%.0f", all.virtual.Hours()), Name: "cluster-hours"}, {Number: grouped(uint64(all.failovers)), Name: "changes of the leader"},
+		{Number: fmt.Sprintf("%.1f", all.virtual.Hours()), Name: "cluster-hours"}, {Number: grouped(uint64(all.failovers)), Name: "changes of the leader"},
 		{Number: grouped(uint64(all.steps)), Name: "decisions judged"},
-		{Number: fmt.Sprint(fired), Of: fmt.Sprintf("of %d", rules), Name: fmt.Sprintf("rules fired; %d listed as silent", silent), Bad: fired+silent < rules},
+		{Number: fmt.Sprint(fired), Of: fmt.Sprintf("of %d", rules), Name: fmt.Sprintf("rules fired; %d listed as silent", silent)},
 	}
 	for _, store := range o.Stores {
 		s := t.sum(store)
