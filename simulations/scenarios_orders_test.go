@@ -121,9 +121,9 @@ func TestLaggingReplicaDoesNotCampaign(t *testing.T) {
 
 func TestMemberOfTheSameNameIsRefused(t *testing.T) {
 	w := grown(t, 4, config)
-	victim := others(w)[0]
-	twin := newMember(w, victim.name) // another host, configured with the same name by mistake
-	w.Put(events.KeyMembers+victim.name, `{"api_url":"http://elsewhere:8008/patroni","conn_url":"postgres://elsewhere:5432/postgres"}`)
+	victim, host := others(w)[0], others(w)[1].name
+	twin := newMember(w, victim.name) // another host, configured with the same name by mistake; who has it already answers on this one
+	w.Put(events.KeyMembers+victim.name, fmt.Sprintf(`{"api_url":"http://%s:8008/patroni","conn_url":"postgres://%[1]s:5432/postgres"}`, host))
 	twin.Start()
 	within(t, w, 10*time.Second, "the twin's end", func() bool { return twin.Exit == 1 })
 	within(t, w, 20*time.Second, "a healthy cluster", w.Healthy)
