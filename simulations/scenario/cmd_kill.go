@@ -3,17 +3,13 @@ package scenario
 import "errors"
 
 var killCommand = Command{
-	Name: "kill", Forms: []string{"kill agent|guard|postgres|backend|host of <members>", "kill agent of <members> before|amid <effect>"},
-	Does: "ends it at once: SIGKILL to the agent, the guard, the postmaster or one of its backends, or a power cut. Or, when a decision of the agent holds that effect, " +
+	Name: "kill", Forms: []string{"kill agent|guard|postgres|host of <members>", "kill agent of <members> before|amid <effect>"},
+	Does: "ends it at once: SIGKILL to the agent, the guard or the postmaster, or a power cut. Or, when a decision of the agent holds that effect, " +
 		"before that is performed, or a moment after it was begun",
 	parse: parseKill,
 }
 
 func parseKill(w *words) (action, error) {
-	if w.is("backend") {
-		x, err := w.members()
-		return x.eachByHand(ByHand.CrashBackend), err
-	}
 	var do func(r *run, member string) error
 	agent := false
 	switch what := w.take(); what {
@@ -27,7 +23,7 @@ func parseKill(w *words) (action, error) {
 	case "host", "hosts":
 		do = func(r *run, m string) error { return r.stage.KillHost(m) }
 	default:
-		return nil, unknown(what, "agent", "guard", "postgres", "backend", "host")
+		return nil, unknown(what, "agent", "guard", "postgres", "host")
 	}
 	x, err := w.members()
 	if amid := w.is("amid"); err == nil && agent && (amid || w.is("before")) {

@@ -1,16 +1,12 @@
 package scenario
 
 var thawCommand = Command{
-	Name: "thaw", Forms: []string{"thaw agent|postgres|disk|probe|guard of <members>"},
+	Name: "thaw", Forms: []string{"thaw agent|postgres|disk|probe of <members>"},
 	Does:  "lets go on what was frozen, or hung",
 	parse: parseThaw,
 }
 
 func parseThaw(w *words) (action, error) {
-	if w.is("guard") {
-		x, err := w.members()
-		return x.eachByHand(func(h ByHand, m string) error { return h.DeafenGuard(m, false) }), err
-	}
 	var do func(r *run, member string) error
 	switch what := w.take(); what {
 	case "agent", "agents":
@@ -22,7 +18,7 @@ func parseThaw(w *words) (action, error) {
 	case "probe":
 		do = func(r *run, m string) error { return r.stage.BlindProbe(m, false) }
 	default:
-		return nil, unknown(what, "agent", "postgres", "disk", "probe", "guard")
+		return nil, unknown(what, "agent", "postgres", "disk", "probe")
 	}
 	x, err := w.members()
 	return x.each(do), err

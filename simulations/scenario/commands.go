@@ -20,10 +20,11 @@ type Command struct {
 // Commands are all commands, sorted by name.
 func Commands() []Command {
 	return []Command{
-		clientsCommand, clockCommand, clusterCommand, configCommand, cutCommand, diskCommand, effectsCommand, emptyCommand, expectCommand,
-		failoverCommand, freezeCommand, hangCommand, joinCommand, killCommand, loseCommand, pauseCommand, pgctlCommand, promoteCommand,
-		putCommand, reinitCommand, removeCommand, replaceCommand, restartCommand, resumeCommand, slowCommand, spoilCommand, startCommand,
-		stopCommand, storeCommand, suspendCommand, switchoverCommand, thawCommand, untilCommand, waitCommand, wakeCommand, wedgeCommand,
+		clientsCommand, clockCommand, clusterCommand, configCommand, crashCommand, cutCommand, diskCommand, effectsCommand, emptyCommand,
+		expectCommand, failoverCommand, freezeCommand, guardCommand, hangCommand, joinCommand, killCommand, loseCommand, pauseCommand,
+		pgctlCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand, restartCommand, resumeCommand, slowCommand,
+		spoilCommand, startCommand, stopCommand, storeCommand, suspendCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
+		wakeCommand, wedgeCommand,
 		writesCommand,
 	}
 }

@@ -112,16 +112,6 @@ func TestEveryCommandReachesTheStage(t *testing.T) {
 		{"clients write 10 per second", []string{"write 10"}},
 		{"clients quiet", []string{"write 0"}},
 		{"writes", nil},
-		{"pg_ctl start n1", []string{"pg_ctl start n1, replica false"}},
-		{"pg_ctl start n1 as a replica", []string{"pg_ctl start n1, replica true"}},
-		{"pg_ctl stop the leader", []string{"pg_ctl stop n1"}},
-		{"kill a backend of n2", []string{"crash backend n2"}},
-		{"spoil the data of n3", []string{"spoil data n3"}},
-		{"hang the guard of n1", []string{"guard n1 deaf true"}},
-		{"thaw the guard of n1", []string{"guard n1 deaf false"}},
-		{"effects fail", []string{"effects fail true", "effects slow false"}},
-		{"effects slow", []string{"effects fail false", "effects slow true"}},
-		{"effects well", []string{"effects fail false", "effects slow false"}},
 	} {
 		if got := played(t, tt.command); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.command, got, tt.want)
@@ -167,7 +157,7 @@ func TestMistakesAreFoundBeforeAnythingIsPlayed(t *testing.T) {
 		{"wait\n----\n", `x.txt:1: wait: "" is no time: want one as 40s, 300ms or 2m; want wait <time>`},
 		{"wait 40\n----\n", `"40" is no time`},
 		{"wait 4s long\n----\n", `wait: "long" is too much`},
-		{"kill n1\n----\n", `kill: "n1" is none of agent, guard, postgres, backend, host; want kill agent|guard|postgres|backend|host of <members>, or kill agent of <members> before|amid <effect>`},
+		{"kill n1\n----\n", `kill: "n1" is none of agent, guard, postgres, host; want kill agent|guard|postgres|host of <members>, or kill agent of <members> before|amid <effect>`},
 		{"kill agent of him\n----\n", `"him" is no member: want names as n1`},
 		{"cut n1 off the store\n----\n", `"off" is none of from`},
 		{"join n1 with n2\n----\n", `"with" is none of to`},
