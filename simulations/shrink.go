@@ -21,18 +21,19 @@ type shrinker struct {
 	best      Shrunk
 	invariant string
 	left      int // runs that may still be made
+	stopped   func() bool
 }
 
 // Shrink takes a failing day apart: a shorter day, whole domains of chance made harmless, then the faults of the schedule and the
 // chances of the other domains, in halves and ever smaller parts. It makes at most budget runs. The second result is false when the day does
-// not fail.
-func Shrink(set ChaosSettings, budget int) (Shrunk, bool) {
+// not fail. It ends early, with what it has, when stopped tells so.
+func Shrink(set ChaosSettings, budget int, stopped func() bool) (Shrunk, bool) {
 	set.Tape = kernel.Seeded(set.Seed).Record()
 	c, v := RunDay(set)
 	if len(v.Broken) == 0 {
 		return Shrunk{}, false
 	}
-	s := &shrinker{invariant: v.Invariant, left: budget}
+	s := &shrinker{invariant: v.Invariant, left: budget, stopped: stopped}
 	s.best = Shrunk{Settings: set, Script: set.Tape.Taken(), Run: c, Verdict: v}
 	s.shorten()
 	for _, domain := range []string{"network", "hosts", "postgres", "store"} {
@@ -42,16 +43,19 @@ func Shrink(set ChaosSettings, budget int) (Shrunk, bool) {
 		s.halve(domain)
 	}
 	s.shorten()
-	s.best.Runs = budget - s.left
 	return s.best, true
 }
 
 // try runs a candidate and keeps it if it breaks the same invariant.
 func (s *shrinker) try(script map[string][]kernel.Choice, d time.Duration) bool {
+	if s.stopped() {
+		s.left = 0
+	}
 	if s.left <= 0 {
 		return false
 	}
 	s.left--
+	s.best.Runs++
 	set := s.best.Settings
 	set.For = d
 	set.Tape = kernel.Recorded(script).Record()
@@ -59,7 +63,7 @@ func (s *shrinker) try(script map[string][]kernel.Choice, d time.Duration) bool 
 	if v.Invariant != s.invariant {
 		return false
 	}
-	s.best = Shrunk{Settings: set, Script: set.Tape.Taken(), Run: c, Verdict: v}
+	s.best = Shrunk{Settings: set, Script: set.Tape.Taken(), Run: c, Verdict: v, Runs: s.best.Runs}
 	return true
 }
 

@@ -2,7 +2,7 @@ package scenario
 
 var hangCommand = Command{
 	Name: "hang", Forms: []string{"hang postgres|disk|probe of <members>"},
-	Does: "PostgreSQL goes on existing and does nothing; or its disk does not answer; or only the agent's looks at it are in vain; thaw ends it",
+	Does:  "PostgreSQL goes on existing and does nothing; or its disk does not answer; or only the agent's looks at it are in vain; thaw ends it",
 	parse: parseHang,
 }
 

@@ -97,6 +97,7 @@ func (o *ReplayOptions) point(m *replay.Merged) (p replay.Point, err error) {
 // freeSeeds runs the seeds, some at a time.
 func (o *ReplayOptions) freeSeeds(ctx context.Context, cut *replay.Cut, f *free) {
 	seeds, t := make(chan uint64), &tally{}
+	o.stopped = func() bool { return ctx.Err() != nil }
 	var workers sync.WaitGroup
 	for range o.Jobs {
 		workers.Go(func() { // joined below

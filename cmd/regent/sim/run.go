@@ -32,7 +32,8 @@ type Options struct {
 	HTML     string
 	Out, Log io.Writer
 
-	mutant *simulations.Mutant // what is run instead of the agents that are
+	stopped func() bool         // whoever started this wants no more of it
+	mutant  *simulations.Mutant // what is run instead of the agents that are
 	// command is the program with its arguments that runs these days, for the line that repeats one: regent sim run if empty.
 	command string
 }
@@ -57,6 +58,7 @@ func Run(ctx context.Context, o *Options) error {
 		return o.replay()
 	}
 	began := time.Now()
+	o.stopped = func() bool { return ctx.Err() != nil }
 	t := newTally()
 	for _, store := range o.Stores {
 		o.store(ctx, store, t)
@@ -173,7 +175,7 @@ func (o *Options) small(set simulations.ChaosSettings, c *simulations.Chaos, v s
 	if o.Shrink < 1 {
 		return o.failed(c, v, command)
 	}
-	s, ok := simulations.Shrink(set, o.Shrink)
+	s, ok := simulations.Shrink(set, o.Shrink, o.stopped)
 	if !ok {
 		return o.failed(c, v, command) // it failed twice with the same hash, and must fail again
 	}
