@@ -56,7 +56,6 @@ type watched struct {
 	ended   events.Instant // when its PostgreSQL was last known to end
 	exitPID int
 	order   events.Instant // from when a server may accept writes by order of its agent; zero: not since it ended
-	clean   bool
 
 	guard    events.GuardTick
 	arming   map[uint64]events.Instant
