@@ -277,7 +277,7 @@ func (s *state) foldObservation(o *events.Observation) {
 	if o.Running {
 		s.exited, s.gone = false, false
 	} else if s.pg.Running && !s.exited {
-		s.markExit(true)
+		s.markExit(false) // a look does not see children: that they are gone is told by itself
 	}
 	s.foldSilence(o)
 	if s.pg.Server.ReplicationState != o.Server.ReplicationState {
