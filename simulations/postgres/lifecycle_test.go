@@ -300,3 +300,21 @@ func TestHangsAndDisks(t *testing.T) {
 		t.Error("the postmaster is another")
 	}
 }
+
+// A shutdown that waits for a replica does not wait for ever when the replica's host is gone: the sender gives up.
+func TestShutdownEndsWithoutACrashedReplica(t *testing.T) {
+	w := trio(t)
+	w.both(w.a, w.b, true)
+	w.a.WriteWAL(1 << 16)
+	w.k.Run(time.Second)
+	w.a.Stop(events.StopFast)
+	w.k.Run(time.Second)
+	if !w.a.Running() {
+		t.Fatal("it did not wait for its replica")
+	}
+	w.b.CrashHost()
+	w.k.Run(w.c.Timing.SenderTimeout + time.Second)
+	if w.a.Running() {
+		t.Error("it still waits for a replica whose host is gone")
+	}
+}
