@@ -133,6 +133,8 @@ func TestPointsThatCannotBeTakenAreRefused(t *testing.T) {
 		{"no number", gap, func(o *ReplayOptions) { o.FreeFrom = "soon" }, "want the number of an input"},
 		{"before all", gap, func(o *ReplayOptions) { o.FreeFrom = "2020-01-01T00:00:00Z" }, "the recording begins at"},
 		{"no such store", gap, func(o *ReplayOptions) { o.Stores = []string{"paper"} }, "--backend paper: want one of"},
+		{"revisions of another kind of store", torn, func(o *ReplayOptions) { o.FreeFrom, o.Stores = "100", []string{"nats"} },
+			"take over with --backend nats: begin a bucket at sequence"},
 		{"a member without a point", gap, func(o *ReplayOptions) { o.FreeFrom = "" }, "want --free-from"},
 	} {
 		o := freely(c.logs, io.Discard)
