@@ -55,6 +55,7 @@ type Member struct {
 	// doom, if set, says whether the agent dies in the middle of a decision, and how many of its effects are performed before.
 	doom    func(d *events.Decision) (performed int, dies bool)
 	pending map[uint64]func() // effects under way, and how those on PostgreSQL are given up
+	laggard laggard           // of a mutant
 }
 
 func newMember(w *World, name string) *Member {

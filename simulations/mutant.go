@@ -1,6 +1,7 @@
 package simulations
 
 import (
+	"slices"
 	"time"
 
 	"github.com/regent-ha/regent/engine"
@@ -110,6 +111,64 @@ var Mutants = []Mutant{
 	}},
 	{Name: "nothing is promoted", Breaks: []string{"L1", "L2"}, decide: drop(events.ActPromote)},
 	{Name: "a diverged member is never rewound", Breaks: []string{"L1", "L2"}, decide: drop(events.ActRewind)},
+	{Name: "the loss of the lease stops nothing, and no guard watches", Breaks: []string{"S1"}, Tolerated: late,
+		decide: func(_ *Member, d *events.Decision) {
+			if d.To == engine.Demoting {
+				d.Effects = leavingOut(d.Effects, func(a events.Action) bool { return a.ActionKind() == events.ActStopPostgres })
+			}
+		}, guard: func(*Member, events.Instant) events.Instant { return 0 }},
+	{Name: "a renewal makes the lease immortal", Breaks: []string{"L1"}, Tolerated: map[string]string{
+		"zookeeper": "no session gets more than 20 ticks"}, send: func(_ *Member, r *stores.Request) bool {
+		if r.Op == stores.Renew {
+			r.TTL = 24 * time.Hour
+		}
+		return true
+	}, answer: func(m *Member, r *stores.Request, resp *stores.Response) {
+		if r.Op == stores.Renew {
+			resp.Lease.TTL = min(resp.Lease.TTL, m.engine.Status().Settings.TTL)
+		}
+	}},
+	{Name: "what the store says is taken from a server that lags behind", Breaks: []string{"S3", "S7", "L1", "L2", "L3"}, fact: staleView},
+	{Name: "a leader key with this member's name is taken for a lease that it won", Breaks: []string{"S1", "S4"},
+		answer: func(m *Member, r *stores.Request, resp *stores.Response) {
+			if truth := m.w.store.Truth(); r.Op == stores.Acquire && resp.Outcome != events.Done && truth.Holder == m.name {
+				resp.Outcome = events.Done
+				resp.Lease.Epoch, resp.Lease.SentAt, resp.Lease.TTL = truth.Epoch, m.w.Now(), r.TTL
+			}
+		}},
+	{Name: "the slot of a member that is away is dropped", Breaks: []string{"S9"}, decide: func(m *Member, d *events.Decision) {
+		if d.From != engine.Leading || d.Input%100 != 99 {
+			return
+		}
+		for _, o := range m.w.members {
+			if o != m && !o.pg.Streaming() {
+				d.Effects = append(d.Effects, events.Effect{ID: 1<<43 + d.Input, Deadline: m.w.Now().Add(time.Minute),
+					Action: events.SyncSlots{Drop: []string{engine.SlotName(o.name)}}})
+				return
+			}
+		}
+	}},
+	{Name: "WAL is reset before every start as a primary", Breaks: []string{"S2"}, decide: func(m *Member, d *events.Decision) {
+		for i := range d.Effects {
+			if s, ok := d.Effects[i].Action.(events.StartPostgres); ok && s.AsPrimary && m.pg.HasData() {
+				m.pg.CrashHost()
+				m.pg.LoseFlushed(256)
+				m.pg.BootHost()
+			}
+		}
+	}},
+	{Name: "a cluster is created though there is one", Breaks: []string{"S3", "S7"}, fact: func(m *Member, f events.Fact) events.Fact {
+		if s, ok := f.(events.DCSSnapshot); ok && m.w.lastLeader != nil && !m.pg.HasData() {
+			s.Keys = slices.DeleteFunc(slices.Clone(s.Keys), func(kv events.KeyValue) bool { return kv.Key == events.KeyInitialize })
+			return s
+		}
+		return f
+	}, send: func(m *Member, r *stores.Request) bool {
+		if r.Op == stores.Put && r.Key == events.KeyInitialize && m.w.lastLeader != nil {
+			r.Expect = events.Any
+		}
+		return true
+	}},
 	{Name: "nobody leads while another member does not answer", Breaks: []string{"L1"}, decide: func(m *Member, d *events.Decision) {
 		for _, o := range m.w.members {
 			if !o.alive || o.frozen || o.isolated {

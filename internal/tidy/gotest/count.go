@@ -105,7 +105,9 @@ func (c *counter) addTest(e event) {
 		name := e.Package + " " + e.Test
 		c.held[name] = append(c.held[name], e.Output)
 	case "pass":
-		delete(c.held, c.end(e.Package, e.Test))
+		name := c.end(e.Package, e.Test)
+		c.report(name)
+		delete(c.held, name)
 		c.passed++
 	case "skip":
 		name := c.end(e.Package, e.Test)
@@ -132,6 +134,15 @@ func (c *counter) release(name string) {
 		}
 	}
 	delete(c.held, name)
+}
+
+// report prints the lines that a test that passed wants to be read, without their mark.
+func (c *counter) report(name string) {
+	for _, line := range c.held[name] {
+		if text, marked := strings.CutPrefix(line, "report: "); marked {
+			c.print(text)
+		}
+	}
 }
 
 // summary prints the names that need a look, and the counts.

@@ -1,6 +1,7 @@
 // Gotest runs go test and ends with a count of packages and tests, the way a reader of a long log
 // wants it: what go test says about each package as it comes, the output of failed tests only, and
-// in the end the failed and the skipped tests by name.
+// in the end the failed and the skipped tests by name. Of a test that passed it shows the lines that begin with "report: ",
+// without that: what somebody should read each time.
 //
 //	go run ./internal/tidy/gotest [go test flags] packages
 //

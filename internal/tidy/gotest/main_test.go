@@ -45,6 +45,8 @@ func TestRun(t *testing.T) {
 	}{
 		{"good", map[string]string{"a": good}, true, 0,
 			[]string{"ok  \tm/a\t", "packages: 1 ok, 0 failed, 1 without tests; tests: 1 passed, 0 failed, 0 skipped\n"}, "of no interest"},
+		{"report", map[string]string{"a": `func TestOK(t *testing.T) { os.Stdout.WriteString("noise\nreport: a table\nreport: of two lines\n") }`}, true, 0,
+			[]string{"a table\nof two lines\n", "1 passed"}, "noise"},
 		{"bad", map[string]string{"a": good, "b": bad}, true, 1,
 			[]string{"the cause", "FAIL\tm/b\t", "FAILED m/b TestBad/sub\n", "packages: 1 ok, 1 failed", "1 passed, 2 failed"},
 			"of no interest"},
