@@ -74,6 +74,7 @@ func NewChaos(set ChaosSettings) *Chaos {
 	}
 	c.drawTiming()
 	c.doc["primary_start_timeout"] = []int{300, 0}[c.pick("primary_start_timeout", 2)]
+	c.doc["maximum_lag_on_failover"] = []int{1 << 20, 1024}[c.pick("a small maximum_lag_on_failover", 4)/3]
 	c.doc["postgresql"] = map[string]any{"use_pg_rewind": c.pick("no pg_rewind", 5) < 4,
 		"remove_data_directory_on_diverged_timelines": c.pick("discard diverged data", 3) == 2}
 	w.set.Config = c.document()

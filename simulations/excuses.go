@@ -3,6 +3,7 @@ package simulations
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/regent-ha/regent/events"
 )
@@ -32,6 +33,10 @@ var excuses = []excuse{
 		v := events.ParseView(w.store.Contents())
 		return leader == nil && m.pg.HasData() && m.pg.Timeline() < v.ClusterTimeline()
 	}, []events.RuleID{"FL-25"}},
+	{"a newer timeline is in the archive, to which its WAL does not lead, and nobody leads", func(w *World, m, leader *Member) bool {
+		newer := slices.ContainsFunc(w.members, func(o *Member) bool { return o.pg.Timeline() > m.pg.Timeline() })
+		return leader == nil && newer && strings.Contains(m.engine.Status().Why, "requested timeline")
+	}, []events.RuleID{"SP-16"}},
 	{"it has no data, and nobody leads", func(_ *World, m, leader *Member) bool {
 		return leader == nil && !m.pg.HasData()
 	}, []events.RuleID{"WA-60"}},

@@ -61,6 +61,24 @@ func TestExcuses(t *testing.T) {
 			}
 			return w, first
 		}, func(w *World, _ *Member) { w.store.Edit(events.KeyHistory, "[]", false) }},
+		{"a newer timeline is in the archive", func(t *testing.T) (*World, *Member) {
+			w := grown(t, 8, quick)
+			old := diverge(t, w)
+			w.Run(5 * time.Second)
+			for _, m := range w.members {
+				if m != old {
+					m.KillAll()
+				}
+			}
+			old.Boot()
+			return w, old
+		}, func(w *World, m *Member) {
+			for _, o := range w.members {
+				if o != m {
+					o.pg.Empty()
+				}
+			}
+		}},
 		{"it has no data", func(t *testing.T) (*World, *Member) {
 			w := grown(t, 5, quick)
 			empty := others(w)[0]

@@ -136,6 +136,18 @@ var Mutants = []Mutant{
 				resp.Lease.Epoch, resp.Lease.SentAt, resp.Lease.TTL = truth.Epoch, m.w.Now(), r.TTL
 			}
 		}},
+	{Name: "how far the last leader had come is not looked at", Breaks: []string{"S3"}, fact: func(_ *Member, f events.Fact) events.Fact {
+		switch f := f.(type) {
+		case events.DCSSnapshot:
+			f.Keys = slices.DeleteFunc(slices.Clone(f.Keys), func(kv events.KeyValue) bool { return kv.Key == events.KeyStatus })
+			return f
+		case events.DCSChange:
+			if f.Key == events.KeyStatus {
+				return events.TimerFired{}
+			}
+		}
+		return f
+	}},
 	{Name: "the slot of a member that is away is dropped", Breaks: []string{"S9"}, decide: func(m *Member, d *events.Decision) {
 		if d.From != engine.Leading || d.Input%100 != 99 {
 			return

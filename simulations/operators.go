@@ -12,6 +12,7 @@ type operators struct {
 	w         *World
 	orders    map[string]events.Instant // per member and verb
 	moved     events.Instant            // the last request for a switchover or failover
+	candidate string                    // of that request
 	failovers []failoverOrder
 	paused    bool
 }
@@ -65,7 +66,7 @@ func (o *operators) failover(value string) {
 		}
 	}
 	if f.Leader != "" || f.Member != "" {
-		o.moved = o.w.Now()
+		o.moved, o.candidate = o.w.Now(), f.Member
 	}
 	if f.Leader == "" && f.Member != "" {
 		o.failovers = append(o.failovers, failoverOrder{to: f.Member, value: value})
@@ -94,6 +95,11 @@ func (o *operators) failoverTo(m *Member) bool {
 		}
 	}
 	return false
+}
+
+// named tells that an operator has named this member as the next leader, not too long ago.
+func (o *operators) named(m *Member) bool {
+	return o.candidate == m.name && o.w.Now().Sub(o.moved) < 2*time.Minute
 }
 
 // ordered tells that an operator has asked a member for something, not too long ago.
