@@ -20,6 +20,7 @@ type Chaos struct {
 	ttl, loopWait, retry time.Duration
 	doc                  map[string]any
 
+	troubled events.Instant // when the store had the last trouble of its kind
 	said     int            // what was told, faults among it
 	quiet    bool           // no faults for a moment
 	until    events.Instant // of the faults
@@ -214,7 +215,13 @@ func (c *Chaos) healStore() {
 	for i := range c.store.Servers() {
 		c.store.Thaw(i)
 	}
+	if left := c.troubled.Add(troublesLast).Sub(c.Now()); c.troubled != 0 && left > 0 {
+		c.World.Run(left) // troubles of the store itself end by themselves
+	}
 }
+
+// troublesLast is the longest that a store's own trouble disturbs what it is asked.
+const troublesLast = 30 * time.Second
 
 // healMembers repairs some members and waits until they work and reach the store.
 func (c *Chaos) healMembers(members []*Member) {

@@ -183,6 +183,7 @@ func (c *Chaos) storeTrouble(*Member) {
 	}
 	c.struck(coverage.StoreTrouble, c.members...)
 	c.say("the store: %s", t.Name)
+	c.troubled = c.Now()
 	t.Do()
 }
 
