@@ -35,7 +35,7 @@ func TestMutantsAreCaught(t *testing.T) {
 
 // catch tells which judge has found a mutant out, and after how many seeds.
 func catch(t *testing.T, store string, mutant *Mutant) string {
-	const seeds = 250
+	const seeds = 1000
 	for seed := range uint64(seeds) {
 		_, v := RunDay(ChaosSettings{Seed: seed, Store: store, For: 4 * time.Minute, Mutant: mutant})
 		if len(v.Broken) == 0 {
