@@ -3,6 +3,7 @@ package simulations
 import (
 	"time"
 
+	"github.com/regent-ha/regent/events"
 	"github.com/regent-ha/regent/simulations/postgres"
 )
 
@@ -49,4 +50,21 @@ func (c *Chaos) disk(m *Member, what postgres.Disk, d time.Duration) {
 func (c *Chaos) stallLog(m *Member, d time.Duration) {
 	m.StallLog(true)
 	c.after(d, func() { m.StallLog(false) })
+}
+
+// powerCut ends a host whose disk lied: what PostgreSQL had synced last is lost, as with fsync=off. No manager of PostgreSQL can keep S2 then, and
+// one that goes on as a primary writes other WAL on the same timeline, which nothing but the WAL itself tells: L2 is not promised either.
+func (c *Chaos) powerCut(m *Member) {
+	if c.pick("a disk that lies", 6) < 5 || m.down {
+		return
+	}
+	before := m.pg.LSN()
+	c.crashHost(m)
+	m.pg.LoseFlushed(events.LSN(256 * (1 + c.pick("commits that are lost", 40))))
+	if lost := before - m.pg.LSN(); lost > 0 {
+		c.say("%s has lost %d bytes of WAL that it had synced", m.name, lost)
+		why := "the disk of " + m.name + " lost what was synced"
+		c.outOfContract("S2", why)
+		c.outOfContract("L1", why) // L1/L2, as it is reported
+	}
 }

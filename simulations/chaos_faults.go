@@ -98,7 +98,7 @@ func (c *Chaos) kinds() []func(m *Member) {
 			c.storeServer, c.storeSplit, c.storeTrouble, c.cutFromStore, c.cutFromStore, c.isolate, c.switchover, c.switchover, c.switchover,
 			c.pause, c.editConfig, c.editConfig, c.emptyData, c.order, c.order, c.stopAgent, c.hang,
 			c.cutLink, c.cutLink, c.cutServer, c.diskFault, c.diskFault, c.diskFault, c.clockFault,
-			c.suspendHost, c.suspendHost, c.killBetween, c.killBetween,
+			c.suspendHost, c.suspendHost, c.killBetween, c.killBetween, c.powerCut,
 			c.flapLink, c.badLink, c.fade, c.smallFaults,
 		}
 	}

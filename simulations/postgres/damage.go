@@ -46,9 +46,9 @@ func (s *Server) Restore() {
 }
 
 // LoseFlushed takes away the newest WAL of a host that is down although it was flushed, as a disk that lies does at a
-// power cut. What the last checkpoint tells is not touched.
+// power cut. What pg_control tells is not touched.
 func (s *Server) LoseFlushed(bytes events.LSN) {
-	if !s.hostDown || s.content != present || s.flushed < s.control.checkpointEnd+bytes {
+	if !s.hostDown || s.content != present || s.flushed < s.control.checkpointEnd+bytes || s.control.minRecovery > s.flushed-bytes {
 		return
 	}
 	s.flushed = s.wal.b.floor(s.flushed - bytes)

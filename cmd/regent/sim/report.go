@@ -37,6 +37,9 @@ func (o *Options) summary(t *tally) {
 		s := t.sum(store)
 		line("%-10s %6d runs, %d failed: %.1f cluster-hours, %d events, %d decisions, %d changes of the leader", store, s.runs, s.failed,
 			s.virtual.Hours(), s.events, s.steps, s.failovers)
+		if s.excused > 0 {
+			line("%-10s %6d of them broke an invariant that a fault of theirs puts out of contract", store, s.excused)
+		}
 	}
 	line("took %v with %d jobs: %s", t.took.Round(time.Millisecond), o.Jobs, t.sum("").rates(t.took))
 	if silent := silentRules(t.all()); len(silent) > 0 {

@@ -50,9 +50,9 @@ func (t *tally) enough(most int) bool {
 
 // sum is what runs come to together.
 type sum struct {
-	runs, failed, steps, failovers int
-	events                         uint64
-	virtual                        time.Duration
+	runs, failed, excused, steps, failovers int
+	events                                  uint64
+	virtual                                 time.Duration
 }
 
 // sum adds up the runs on a store, or on all of them if it is empty.
@@ -69,6 +69,9 @@ func (t *tally) sum(store string) sum {
 		s.steps, s.failovers, s.events, s.virtual = s.steps+v.Steps, s.failovers+v.Failovers, s.events+v.Events, s.virtual+v.Virtual
 		if v.Ended != simulations.Sound {
 			s.failed++
+		}
+		if len(v.Excused) > 0 {
+			s.excused++
 		}
 	}
 	return s
