@@ -24,7 +24,7 @@ func (j *lockBeforePromote) step(m *Member, _ *events.Input, d *events.Decision)
 		if lease.Holder == "" && j.w.wipedWithin(2*maxTTL) {
 			continue // the lease went with the store: nobody else takes one before its time is over (SP-58)
 		}
-		if lease.Holder != m.name || lease.Epoch != e.Epoch || lease.Ends != 0 && now >= lease.Ends {
+		if lease.Holder != m.called || lease.Epoch != e.Epoch || lease.Ends != 0 && now >= lease.Ends {
 			j.breaks("%s issues %s with epoch %d, and the lease is %+v", m.name, e.Action.ActionKind(), e.Epoch, lease)
 			continue
 		}

@@ -19,7 +19,7 @@ func (j *slots) step(m *Member, _ *events.Input, d *events.Decision) {
 		}
 		for _, kv := range j.w.store.Contents().Keys {
 			name, member := strings.CutPrefix(kv.Key, events.KeyMembers)
-			if member && name != m.name && slices.Contains(a.Drop, engine.SlotName(name)) {
+			if member && name != m.called && slices.Contains(a.Drop, engine.SlotName(name)) {
 				j.breaks("%s drops the slot of %s, which is there", m.name, name)
 			}
 		}

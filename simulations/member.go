@@ -17,8 +17,9 @@ import (
 // Member is a modelled host: an agent with its engine, a PostgreSQL and a guard.
 type Member struct {
 	w       *World
-	name    string
-	index   int // its place among the world's members
+	name    string // of its host
+	called  string // by the agent's configuration: the same, unless somebody has made a mistake
+	index   int    // its place among the world's members
 	engine  *engine.Engine
 	session stores.Session // of the agent that runs
 	line    *line
@@ -59,7 +60,7 @@ type Member struct {
 }
 
 func newMember(w *World, name string) *Member {
-	m := &Member{w: w, name: name, index: len(w.net.links), Exit: -1, line: &line{net: w.net}}
+	m := &Member{w: w, name: name, called: name, index: len(w.net.links), Exit: -1, line: &line{net: w.net}}
 	w.net.joinLinks()
 	m.line.clock = &m.clock
 	m.pg = w.servers.Add(name)
@@ -93,7 +94,7 @@ func (m *Member) Start() {
 	m.syncing, m.deferred = false, nil
 	m.log.begun()
 	run := m.run
-	m.session = m.w.store.Open(m.name, m.line)
+	m.session = m.w.store.Open(m.called, m.line)
 	m.post(events.Started{Version: "sim", Member: m.local()})
 	m.post(m.guard.tick())
 	if m.run != run {
@@ -112,7 +113,7 @@ func (m *Member) Start() {
 
 // local is the configuration of the member's agent.
 func (m *Member) local() events.MemberConfig {
-	c := events.MemberConfig{Name: m.name, Scope: "sim", APIURL: "http://" + m.name + ":8008/patroni", ConnURL: "postgres://" + m.name + ":5432/postgres",
+	c := events.MemberConfig{Name: m.called, Scope: "sim", APIURL: "http://" + m.name + ":8008/patroni", ConnURL: "postgres://" + m.name + ":5432/postgres",
 		CanBootstrap: true, Bootstrap: json.RawMessage(m.w.set.Config), GuardPolicy: m.w.set.Guard}
 	if m.config != nil {
 		c = *m.config

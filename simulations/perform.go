@@ -202,7 +202,7 @@ func (w *World) at(p events.Peer) *Member {
 func (m *Member) status() events.PeerStatus {
 	o := m.pg.Observe()
 	st := events.PeerStatus{
-		Name: m.name, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
+		Name: m.called, Reachable: o.Answering, Running: o.Answering, Primary: o.Answering && !o.Server.InRecovery,
 		Timeline: o.Server.Timeline, Position: o.Server.Position(), Tags: m.Tags,
 		WatchdogFailed: m.w.set.Guard == "required" && !m.guard.alive,
 	}

@@ -145,3 +145,12 @@ func (s *Stage) KillAgentAt(member, effect string, amid bool) error {
 	}
 	return nil
 }
+
+// NameAgent gives an agent another name.
+func (s *Stage) NameAgent(member, name string) error {
+	m, err := s.agent(member, false)
+	if err == nil {
+		m.called = name
+	}
+	return err
+}

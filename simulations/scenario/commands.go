@@ -21,11 +21,10 @@ type Command struct {
 func Commands() []Command {
 	return []Command{
 		clientsCommand, clockCommand, clusterCommand, configCommand, crashCommand, cutCommand, diskCommand, effectsCommand, emptyCommand,
-		expectCommand, failoverCommand, freezeCommand, guardCommand, hangCommand, joinCommand, killCommand, loseCommand, pauseCommand,
+		expectCommand, failoverCommand, freezeCommand, guardCommand, hangCommand, joinCommand, killCommand, loseCommand, nameCommand, pauseCommand,
 		pgctlCommand, promoteCommand, putCommand, reinitCommand, removeCommand, replaceCommand, restartCommand, resumeCommand, slowCommand,
 		spoilCommand, startCommand, stopCommand, storeCommand, suspendCommand, switchoverCommand, thawCommand, untilCommand, waitCommand,
-		wakeCommand, wedgeCommand,
-		writesCommand,
+		wakeCommand, wedgeCommand, writesCommand,
 	}
 }
 

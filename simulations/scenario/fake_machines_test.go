@@ -41,6 +41,8 @@ func (f *fake) KillAgentAt(m, effect string, amid bool) error {
 	return f.say("kill agent %s at %s, amid %v", m, effect, amid)
 }
 
+func (f *fake) NameAgent(m, name string) error { return f.say("name agent %s %s", m, name) }
+
 // A stage without finer faults says so.
 func TestStageWithoutMachines(t *testing.T) {
 	for _, command := range []string{"slow n1 from the store by 2s", "cut n1 from n2 requests", "cut n1 from server 2 of the store"} {

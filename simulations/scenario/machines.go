@@ -30,6 +30,8 @@ type Machines interface {
 	// KillAgentAt ends an agent when its next decision holds an effect of that name: before it is performed, with those before it performed; or
 	// amid it, a moment after all were begun.
 	KillAgentAt(member, effect string, amid bool) error
+	// NameAgent gives an agent that does not run another name in its configuration.
+	NameAgent(member, name string) error
 }
 
 // Disk is what a disk does.
