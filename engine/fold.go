@@ -52,6 +52,9 @@ func (s *state) fold(in events.Input) {
 
 // expire lets time pass: leases end, and effects whose executor broke its promise are given up.
 func (s *state) expire() {
+	if s.namesake && s.viewKnown && s.leader() != s.self() {
+		s.namesake = false
+	}
 	if s.lease.held && s.now >= s.lease.until {
 		s.lease.held = false
 	}

@@ -50,7 +50,7 @@ func (s *state) hash() uint64 {
 		Asked:    s.ask.answers,
 		Diverged: [2]bool{s.diverged.known, s.diverged.found},
 		Demotion: [5]string{s.demotion.cause, string(s.demotion.mode), s.demotion.successor, s.demotion.shutdownLSN.String(), s.unfenced},
-		Claim:    int(s.claim), Guard: s.guard, Published: [2]string{s.published.member, s.published.status},
+		Claim:    int(s.claim) + 8*int(boolean(s.namesake)), Guard: s.guard, Published: [2]string{s.published.member, s.published.status},
 		Orders: len(s.orders), Recalled: len(s.recall), Shutdown: s.shutdown, Life: s.life, Rule: s.rule,
 	}
 	for i := range s.flight {

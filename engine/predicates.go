@@ -22,7 +22,9 @@ var (
 		leader := s.leader()
 		return leader != "" && leader != s.self()
 	}}
-	leaseNamesMe  = predicate{"the leader key names this member", func(s *state) bool { return !s.lease.held && s.viewKnown && s.leader() == s.self() }}
+	leaseNamesMe = predicate{"the leader key names this member", func(s *state) bool {
+		return !s.lease.held && s.viewKnown && s.leader() == s.self() && !s.namesake
+	}}
 	leaseOpIdle   = predicate{"no lease operation is under way", func(s *state) bool { return s.leaseEffect() == nil }}
 	campaignReady = predicate{"the pause between two attempts is over", func(s *state) bool { return s.now >= s.campaign }}
 

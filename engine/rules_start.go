@@ -52,6 +52,7 @@ var (
 		peer := events.Peer{Name: s.self(), APIURL: s.view.Member(s.self()).APIURL}
 		s.ask = ask{at: s.now, until: s.now.Add(peerTimeout), peers: []events.Peer{peer}, answers: make([]events.PeerStatus, 1)}
 		s.ask.effect = e.issue(events.AskPeers{Peers: s.ask.peers, Timeout: peerTimeout}, peerTimeout)
+		s.namesake = true
 	}}
 )
 

@@ -69,9 +69,11 @@ type state struct {
 		key strandKey
 		why string
 	}
-	opened  events.Instant // when opening began
-	claim   claim          // of the initialize key
-	claimed uint64         // its revision, when the claim was won
+	opened events.Instant // when opening began
+	claim  claim          // of the initialize key
+	// namesake tells that another of this name may live, at another address: a leader key with the name may be its own, until that has gone.
+	namesake bool
+	claimed  uint64 // its revision, when the claim was won
 	// initAbsentSince is since when the DCS knows no cluster, zero while it knows one; sawCluster tells that it once did.
 	initAbsentSince events.Instant
 	sawCluster      bool
