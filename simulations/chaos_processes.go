@@ -73,28 +73,3 @@ func (c *Chaos) amid(m *Member, d *events.Decision) {
 		}
 	})
 }
-
-// misname starts an agent with another's name by mistake, when that can be asked: it has to end. The mistake is mended then.
-func (c *Chaos) misname(m *Member) {
-	o := c.other(m)
-	if !m.alive || m.frozen || !o.alive || o.frozen || !c.fenceable(m) || !c.connected(c.members) || c.net.link(m, o).cut || c.net.link(o, m).cut ||
-		m.isolated || o.isolated || o.pg.PID() == 0 {
-		return
-	}
-	c.say("the agent of %s starts again, and has the name of %s by mistake", m.name, o.name)
-	m.Kill()
-	m.called = o.called
-	m.Start()
-	run := m.run
-	c.after(4*time.Second, func() {
-		m.called = m.name
-		if m.run == run {
-			c.breaks("O1: " + m.name + " works under the name of " + o.name)
-			m.Kill()
-		}
-		if !m.alive && m.Exit != 0 {
-			m.Exit = -1
-			m.Start()
-		}
-	})
-}
