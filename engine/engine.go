@@ -43,7 +43,8 @@ const settleMax = 12
 // Step folds one input into the state and returns what follows. It is the only thing that moves the state.
 //
 // The memory that the input's fact refers to belongs to the engine from then on, and it may be the decision's and the
-// status's too: it must not be modified. The one exception is the list of keys of a snapshot, which is not kept.
+// status's too: it must not be modified. Two things are not kept: the list of keys of a snapshot, and a PostgresObserved that
+// a pointer refers to, though what that refers to is.
 // The decision is the caller's.
 func (e *Engine) Step(in events.Input) events.Decision {
 	s := &e.s

@@ -27,6 +27,8 @@ func (s *state) fold(in events.Input) {
 		s.foldLease(f)
 	case events.PostgresObserved:
 		s.foldObservation(&f.Observation)
+	case *events.PostgresObserved: // its owner will use it again
+		s.foldObservation(&f.Observation)
 	case events.PostgresExited:
 		s.foldExit(f)
 	case events.PeerAnswered:

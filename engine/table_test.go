@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -229,5 +230,30 @@ func BenchmarkStepIdle(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		e.Step(events.Input{Seq: uint64(i + 3), At: 1e12 + 1, Fact: obs})
+	}
+}
+
+// A look that its owner uses again is what the plain one is.
+func TestLookIsNotKept(t *testing.T) {
+	plain, again := New(Options{HashStates: true}), New(Options{HashStates: true})
+	var look events.PostgresObserved
+	for i := range uint64(32) {
+		in := events.Input{Seq: i + 1, At: events.Instant(i+1) * 1e9}
+		o := events.Observation{Sampled: in.At, Data: events.DataPresent, Running: i%5 != 0, PID: 5, Answering: i%3 != 0,
+			Server: events.Server{InRecovery: i%7 != 0, Timeline: 1, FlushLSN: events.LSN(i)}}
+		look.Observation = o
+		in.Fact = started()
+		if i > 0 {
+			in.Fact = events.PostgresObserved{Observation: o}
+		}
+		want := plain.Step(in)
+		if i > 0 {
+			in.Fact = &look
+		}
+		got := again.Step(in)
+		look = events.PostgresObserved{}
+		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(again.Status(), plain.Status()) {
+			t.Fatalf("look %d:\ngot  %+v\nwant %+v", i, got, want)
+		}
 	}
 }

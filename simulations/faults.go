@@ -32,7 +32,12 @@ func (m *Member) look() {
 	}
 	m.lookAt = max(m.lookAt, now.Add(late))
 	if m.lookAt == now {
-		m.post(events.PostgresObserved{Observation: o})
+		if m.w.OnInput != nil || m.w.set.Mutant != nil { // who may keep it, or look for the plain one
+			m.post(events.PostgresObserved{Observation: o})
+			return
+		}
+		m.seen.Observation = o
+		m.post(&m.seen)
 		return
 	}
 	m.postAfter(m.lookAt.Sub(now), events.PostgresObserved{Observation: o})

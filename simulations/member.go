@@ -46,8 +46,9 @@ type Member struct {
 	wakeAt       events.Instant // by the host's clock
 	looks        *kernel.Timer
 	seq          uint64
-	in           events.Input    // of the last step, and
-	d            events.Decision // what was decided: kept here, so that no step allocates them
+	in           events.Input            // of the last step, and
+	d            events.Decision         // what was decided: kept here, so that no step allocates them
+	seen         events.PostgresObserved // what was looked at last, likewise
 	// Exit is the code with which the agent ended, -1 while it has not.
 	Exit int
 	// Tags of the member, set before Start.

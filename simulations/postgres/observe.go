@@ -128,6 +128,9 @@ func (s *Server) observeWalsenders() []events.Walsender {
 	last := s.seen.walsenders
 	for pass := 0; pass < 2; pass++ {
 		var fresh []events.Walsender
+		if pass > 0 && n > 0 {
+			fresh = make([]events.Walsender, 0, n)
+		}
 		n = 0
 		for i, d := range s.c.servers {
 			if d.up == nil || d.up.from != s {
@@ -189,6 +192,9 @@ func (s *Server) observeSlots() []events.Slot {
 		return last
 	}
 	s.seen.slots = nil
+	if len(s.slots) > 0 {
+		s.seen.slots = make([]events.Slot, 0, len(s.slots))
+	}
 	for _, x := range s.slots {
 		s.seen.slots = append(s.seen.slots, s.observedSlot(x))
 	}
