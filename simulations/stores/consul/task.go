@@ -77,7 +77,11 @@ func (t *task) next() {
 		env.After(d, func() { t.settle(n, &result{class: refused, reason: "connection refused"}) })
 	case stores.Vanishes:
 	}
-	env.After(min(t.share(left), left), func() { t.settle(n, &result{class: ambiguous, reason: "no answer"}) })
+	env.After(min(t.share(left), left), func() {
+		if t.pending && t.attempt == n { // else settle would leave it at that
+			t.settle(n, &result{class: ambiguous, reason: "no answer"})
+		}
+	})
 }
 
 func (t *task) share(left time.Duration) time.Duration {
