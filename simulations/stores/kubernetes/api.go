@@ -44,41 +44,49 @@ type reply struct {
 	after time.Duration // Retry-After
 }
 
+// exchange is a call that waits for its answer.
+type exchange struct {
+	answer   func(reply)
+	answered bool
+}
+
+// end answers, unless something did before.
+func (x *exchange) end(r reply) {
+	if !x.answered {
+		x.answered = true
+		x.answer(r)
+	}
+}
+
 // ask sends a call over a line and answers once, by limit at the latest.
 func (m *Model) ask(line stores.Line, i int, c call, limit events.Instant, answer func(reply)) {
-	answered := false
-	once := func(r reply) {
-		if !answered {
-			answered = true
-			answer(r)
-		}
-	}
-	m.env.After(limit.Sub(m.env.Now()), func() { once(reply{code: codeSilent}) })
+	x := &exchange{answer: answer}
+	m.env.After(limit.Sub(m.env.Now()), func() { x.end(reply{code: codeSilent}) })
 	d, fate := line.Send(i)
 	switch fate {
 	case stores.Resets:
-		m.env.After(d, func() { once(reply{code: codeRefused}) })
+		m.env.After(d, func() { x.end(reply{code: codeRefused}) })
 	case stores.Arrives:
-		m.env.After(d, func() { m.arrive(i, c, line, once) })
+		m.env.After(d, func() { m.arrive(i, c, line, x) })
 	}
 }
 
 // arrive is a call at an API server.
-func (m *Model) arrive(i int, c call, line stores.Line, answer func(reply)) {
+func (m *Model) arrive(i int, c call, line stores.Line, x *exchange) {
 	s := m.servers[i]
 	switch {
 	case !s.up:
-		m.back(i, s.life, line, reply{code: codeRefused}, 0, answer)
+		m.back(i, s.life, line, reply{code: codeRefused}, 0, x)
 	case s.frozen:
-		s.stopped = append(s.stopped, func() { m.arrive(i, c, line, answer) })
+		s.stopped = append(s.stopped, func() { m.arrive(i, c, line, x) })
 	case m.env.Now() < s.ready:
-		m.back(i, s.life, line, reply{code: http.StatusServiceUnavailable, after: time.Second}, 0, answer)
+		m.back(i, s.life, line, reply{code: http.StatusServiceUnavailable, after: time.Second}, 0, x)
 	default:
 		if r, refused := m.trouble.refuse(m, i); refused {
-			m.back(i, s.life, line, r, 0, answer)
+			m.back(i, s.life, line, r, 0, x)
 			return
 		}
-		m.serve(i, c, line, m.env.Now().Add(etcdPatience), s.life, answer)
+		m.serve(i, c, line, m.env.Now().Add(etcdPatience), s.life, x)
 	}
 }
 
@@ -86,44 +94,49 @@ func (m *Model) arrive(i int, c call, line stores.Line, answer func(reply)) {
 const etcdPatience = 7 * time.Second
 
 // serve does a call once etcd can.
-func (m *Model) serve(i int, c call, line stores.Line, until events.Instant, life int, answer func(reply)) {
+func (m *Model) serve(i int, c call, line stores.Line, until events.Instant, life int, x *exchange) {
 	s := m.servers[i]
 	if s.life != life {
 		return // back told of the end
 	}
 	if s.frozen || !m.serves(i) {
 		if m.env.Now() >= until {
-			m.back(i, life, line, reply{code: http.StatusInternalServerError}, 0, answer)
+			m.back(i, life, line, reply{code: http.StatusInternalServerError}, 0, x)
 			return
 		}
-		m.env.After(100*time.Millisecond, func() {
-			if s.life != life {
-				m.back(i, life, line, reply{code: codeBroken}, 0, answer)
-				return
-			}
-			m.serve(i, c, line, until, life, answer)
-		})
+		m.serveLater(i, c, line, until, life, x)
 		return
 	}
 	r := m.do(i, &c, line)
 	if r.code == http.StatusOK && c.writes() && m.trouble.swallow() {
 		return
 	}
-	m.back(i, life, line, r, kernel.Between(m.env, "etcd's time for a request", time.Millisecond, 5*time.Millisecond), answer)
+	m.back(i, life, line, r, kernel.Between(m.env, "etcd's time for a request", time.Millisecond, 5*time.Millisecond), x)
+}
+
+func (m *Model) serveLater(i int, c call, line stores.Line, until events.Instant, life int, x *exchange) {
+	m.env.After(100*time.Millisecond, func() {
+		if m.servers[i].life != life {
+			m.back(i, life, line, reply{code: codeBroken}, 0, x)
+			return
+		}
+		m.serve(i, c, line, until, life, x)
+	})
 }
 
 // back carries an answer to the client; one of a server that died meanwhile is a broken connection.
-func (m *Model) back(i, life int, line stores.Line, r reply, took time.Duration, answer func(reply)) {
+func (m *Model) back(i, life int, line stores.Line, r reply, took time.Duration, x *exchange) {
 	d, fate := line.Return(i)
 	switch fate {
 	case stores.Resets:
-		m.env.After(took+d, func() { answer(reply{code: codeBroken}) })
+		m.env.After(took+d, func() { x.end(reply{code: codeBroken}) })
 	case stores.Arrives:
 		m.env.After(took+d, func() {
 			if r.code > 0 && m.servers[i].life != life {
-				r = reply{code: codeBroken}
+				x.end(reply{code: codeBroken})
+				return
 			}
-			answer(r)
+			x.end(r)
 		})
 	}
 }
