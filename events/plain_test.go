@@ -34,7 +34,8 @@ func TestPlainFormIsWhatJSONReads(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	pieces := []string{`"`, `\`, `,`, `{`, `}`, `:`, ` `, `0`, `00`, `9`, `.5`, `e1`, `-`, `null`, `true`, "\x00", "\x7f", "é", "\xff", `"state":5`,
-		`,"state":"x"`, `,"State":"x"`, `{"timeline":4294967296}`, `,"optime":7`, `,"n1":7`, `,"slots":{"a":1}`, `,"tags":{}`, `,"pause":true`, `,"tags":{"nofailover":false}`, `false`, `,"nofailover":false`, `"on"`, `:}`, `,"other":1`, `{}`, `[`, `]`, `[]`, `[[]]`, `,""`, `,[1,2,"r"]`, ``}
+		`,"state":"x"`, `,"State":"x"`, `{"timeline":4294967296}`, `,"optime":7`, `,"n1":7`, `,"slots":{"a":1}`, `,"tags":{}`, `,"pause":true`, `,"tags":{"nofailover":false}`,
+		`false`, `,"nofailover":false`, `"on"`, `:}`, `,"other":1`, `{}`, `[`, `]`, `[]`, `[[]]`, `,""`, `,[1,2,"r"]`, ``}
 	plain := 0
 	for _, whole := range []string{plainRecord, plainRare, plainStatus, plainHistory} {
 		for range 200_000 {
