@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,9 @@ import (
 
 // Harness is what the suite needs to know of one kind of store and of the servers that it runs on.
 type Harness struct {
+	// Name is the store with its servers and their version, as etcd-3@3.4.23: one column of the matrix that is collected from the
+	// lines "conform: <name> <case> ok", or failed, or "without <fault>". Empty: no lines.
+	Name string
 	// Open opens a new Store for member of scope on the servers under test, with the clock Now. The
 	// suite closes it. It is called from the goroutine of a case.
 	Open func(t testing.TB, scope, member string) backends.Store
@@ -123,6 +127,7 @@ func Run(t *testing.T, h Harness) {
 			default:
 				t.Run(c.Name, func(t *testing.T) {
 					t.Parallel()
+					h.report(t, c)
 					c.Run(t, h)
 				})
 			}
@@ -134,12 +139,34 @@ func Run(t *testing.T, h Harness) {
 		case !c.Available(h):
 			missing = append(missing, c.Name+" ("+c.Fault+")")
 		default:
-			t.Run(c.Name, func(t *testing.T) { c.Run(t, h) })
+			t.Run(c.Name, func(t *testing.T) {
+				h.report(t, c)
+				c.Run(t, h)
+			})
+		}
+	}
+	for _, c := range Cases() {
+		if h.Name != "" && !c.Available(h) {
+			t.Logf("conform: %s %s without %s", h.Name, c.Name, cmp.Or(c.Fault, "Denied")) // the only other thing that a case demands
 		}
 	}
 	if len(missing) > 0 {
 		t.Logf("the harness lacks what these cases need: %v", missing)
 	}
+}
+
+// report tells in the end how the case went.
+func (h Harness) report(t *testing.T, c Case) {
+	if h.Name == "" {
+		return
+	}
+	t.Cleanup(func() { // before all others, thus after them
+		word := "ok"
+		if t.Failed() {
+			word = "failed"
+		}
+		t.Logf("conform: %s %s %s", h.Name, c.Name, word)
+	})
 }
 
 // env is what a case works with.

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -29,8 +30,14 @@ func openStore(t testing.TB, cfg Config, scope, member string) *Store {
 	return s
 }
 
-func harness(e *etcdtest.Ensemble) backendtest.Harness {
+// column is the name of an ensemble in the matrix.
+func column(t *testing.T, e *etcdtest.Ensemble) string {
+	return fmt.Sprintf("etcd-%d@%s", len(e.Members), e.Version(t))
+}
+
+func harness(t *testing.T, e *etcdtest.Ensemble) backendtest.Harness {
 	return backendtest.Harness{
+		Name: column(t, e),
 		Open: func(t testing.TB, scope, member string) backends.Store {
 			return openStore(t, Config{Endpoints: e.Endpoints(), Username: e.Username, Password: e.Password}, scope, member)
 		},
@@ -48,7 +55,7 @@ func showMemory(t *testing.T, e *etcdtest.Ensemble) {
 func TestContractDebianSingle(t *testing.T) {
 	e := etcdtest.Start(t, 1, etcdtest.Debian)
 	e.EnableAuth(t, "secret")
-	h := harness(e)
+	h := harness(t, e)
 	h.Denied = func(t testing.TB, scope, member string) backends.Store {
 		return openStore(t, Config{Endpoints: e.Endpoints(), Username: "guest", Password: "secret"}, scope, member)
 	}
@@ -59,6 +66,6 @@ func TestContractDebianSingle(t *testing.T) {
 func TestContractDebianThree(t *testing.T) {
 	e := etcdtest.Start(t, 3, etcdtest.Debian)
 	showMemory(t, e)
-	backendtest.Run(t, harness(e))
+	backendtest.Run(t, harness(t, e))
 	showMemory(t, e)
 }

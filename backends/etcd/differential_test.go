@@ -18,8 +18,9 @@ import (
 const drift = 50 * time.Millisecond
 
 // beside puts a model beside the servers of an ensemble.
-func beside(e *etcdtest.Ensemble) differential.Real {
+func beside(t *testing.T, e *etcdtest.Ensemble) differential.Real {
 	return differential.Real{
+		Name: column(t, e),
 		Subject: differential.Subject{Kind: "etcd", TTL: 2 * time.Second, Now: bootclock.Now, Open: func(t testing.TB, scope, member string) backends.Store {
 			return openStore(t, Config{Endpoints: e.Endpoints()}, scope, member)
 		}},
@@ -33,19 +34,19 @@ func beside(e *etcdtest.Ensemble) differential.Real {
 
 func TestModelBesideDebianSingle(t *testing.T) {
 	t.Parallel()
-	differential.Run(t, beside(etcdtest.Start(t, 1, etcdtest.Debian)))
+	differential.Run(t, beside(t, etcdtest.Start(t, 1, etcdtest.Debian)))
 }
 
 func TestModelBesideDebianThree(t *testing.T) {
 	t.Parallel()
-	differential.Run(t, beside(etcdtest.Start(t, 3, etcdtest.Debian)))
+	differential.Run(t, beside(t, etcdtest.Start(t, 3, etcdtest.Debian)))
 }
 
 // TestModelBesideHurtServers kills and freezes servers meanwhile: calls may then stay without an answer, but what comes of them is the model's.
 func TestModelBesideHurtServers(t *testing.T) {
 	t.Parallel()
 	e := etcdtest.Start(t, 3, etcdtest.Debian)
-	real, f := beside(e), e.Faults()
+	real, f := beside(t, e), e.Faults()
 	real.Faults, real.HurtFor = []backendtest.Fault{f.KillLeader, f.FreezeFollower, f.FreezeLeader}, 3*time.Second
 	real.Subject.Steps, real.Options.Late = 60, 40*time.Second
 	differential.Run(t, real)

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,9 +9,15 @@ import (
 	"github.com/regent-ha/regent/backends/backendtest"
 )
 
-func (f *fleet) harness() backendtest.Harness {
+// column is the name of a fleet in the matrix.
+func (f *fleet) column(t *testing.T) string {
+	return fmt.Sprintf("nats-%d@%s", len(f.servers), f.admin(t).Conn().ConnectedServerVersion())
+}
+
+func (f *fleet) harness(t *testing.T) backendtest.Harness {
 	all := func(testing.TB) []*server { return f.servers }
 	return backendtest.Harness{
+		Name: f.column(t),
 		Open: func(t testing.TB, scope, member string) backends.Store { return f.open(t, f.config(scope, member)) },
 		Denied: func(t testing.TB, scope, member string) backends.Store {
 			cfg := f.config(scope, member)
@@ -26,7 +33,7 @@ func (f *fleet) harness() backendtest.Harness {
 
 func TestContractSingle(t *testing.T) {
 	t.Parallel()
-	h := startFleet(t, 1).harness()
+	h := startFleet(t, 1).harness(t)
 	h.TTL = 2 * time.Second
 	backendtest.Run(t, h)
 }
@@ -34,7 +41,7 @@ func TestContractSingle(t *testing.T) {
 func TestContractCluster(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t, 3)
-	h := f.harness()
+	h := f.harness(t)
 	h.TTL = 5 * time.Second
 	// Elections take 5 to 8 s, and a healed member of a cluster that was gone as a whole has one more to wait for.
 	h.Recovery = 25 * time.Second

@@ -14,8 +14,9 @@ import (
 )
 
 // beside puts a model beside the servers of a fleet.
-func beside(f *fleet) differential.Real {
+func beside(t *testing.T, f *fleet) differential.Real {
 	return differential.Real{
+		Name: f.column(t),
 		Subject: differential.Subject{Kind: "nats", TTL: 2 * time.Second, Now: bootclock.Now,
 			Open: func(t testing.TB, scope, member string) backends.Store { return f.open(t, f.config(scope, member)) }},
 		Model:      func(env kernel.Env) stores.Model { return model.New(env, model.Options{Servers: len(f.servers)}) },
@@ -28,12 +29,12 @@ func beside(f *fleet) differential.Real {
 
 func TestModelBesideSingle(t *testing.T) {
 	t.Parallel()
-	differential.Run(t, beside(startFleet(t, 1)))
+	differential.Run(t, beside(t, startFleet(t, 1)))
 }
 
 func TestModelBesideCluster(t *testing.T) {
 	t.Parallel()
-	differential.Run(t, beside(startFleet(t, 3)))
+	differential.Run(t, beside(t, startFleet(t, 3)))
 }
 
 // TestModelBesideHurtCluster kills and freezes servers meanwhile: calls may then stay without an answer, but what comes of them is the model's.
@@ -43,7 +44,7 @@ func TestModelBesideHurtCluster(t *testing.T) {
 	f.open(t, f.config("first", "m1")).Close() // makes the bucket
 	leader := func(t testing.TB) []*server { return []*server{f.leader(t)} }
 	follower := func(t testing.TB) []*server { return f.followers(t)[:1] }
-	real := beside(f)
+	real := beside(t, f)
 	real.Faults, real.HurtFor = []backendtest.Fault{freeze(follower), crash(leader)}, 8*time.Second
 	real.Subject.Steps, real.Options.Late = 60, time.Minute
 	differential.Run(t, real)

@@ -30,6 +30,7 @@ func TestContractEmbeddedThree(t *testing.T) {
 		t.Logf("%s: %d kB resident at the start", m.Name, e.ResidentKB(m))
 	}
 	backendtest.Run(t, backendtest.Harness{
+		Name: "etcd-embedded-3@" + e.Version(t),
 		Open: func(t testing.TB, scope, member string) backends.Store {
 			return openStore(t, etcd.Config{Endpoints: e.Endpoints()}, scope, member)
 		},

@@ -18,6 +18,7 @@ import (
 func TestModelBesideEmbedded(t *testing.T) {
 	e := etcdtest.Start(t, 3, process)
 	differential.Run(t, differential.Real{
+		Name: "etcd-embedded-3@" + e.Version(t),
 		Subject: differential.Subject{Kind: "etcd embedded", TTL: 2 * time.Second, Now: bootclock.Now, Open: func(t testing.TB, scope, member string) backends.Store {
 			return openStore(t, etcd.Config{Endpoints: e.Endpoints()}, scope, member)
 		}},

@@ -250,6 +250,23 @@ func (e *Ensemble) Leader(t testing.TB) *Member {
 	return nil
 }
 
+// Version is what the first member says that it is.
+func (e *Ensemble) Version(t testing.TB) string {
+	t.Helper()
+	var version string
+	err := e.ask(e.Members[0], func(ctx context.Context, c *clientv3.Client) error {
+		r, err := c.Status(ctx, e.Members[0].ClientURL)
+		if err == nil {
+			version = r.Version
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("ask %s for its version: %v", e.Members[0].Name, err)
+	}
+	return version
+}
+
 // Endpoints are the client URLs of all members.
 func (e *Ensemble) Endpoints() []string {
 	var all []string

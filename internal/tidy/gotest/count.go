@@ -31,6 +31,7 @@ type counter struct {
 	packagesOK, packagesFailed, packagesEmpty int
 	passed                                    int
 	failed, skipped                           []string
+	matrix                                    matrix
 }
 
 func newCounter(out io.Writer) *counter {
@@ -102,6 +103,7 @@ func (c *counter) addTest(e event) {
 	case "run":
 		c.running[e.Package] = append(c.running[e.Package], e.Test)
 	case "output":
+		c.matrix.read(e.Output)
 		name := e.Package + " " + e.Test
 		c.held[name] = append(c.held[name], e.Output)
 	case "pass":
@@ -147,6 +149,9 @@ func (c *counter) report(name string) {
 
 // summary prints the names that need a look, and the counts.
 func (c *counter) summary() {
+	if text := c.matrix.String(); text != "" {
+		c.print(text + provenance("simulations/stores"))
+	}
 	for _, name := range c.failed {
 		c.print("FAILED " + name + "\n")
 	}

@@ -21,8 +21,15 @@ func main() {
 	os.Exit(code)
 }
 
+// matrixFlag demands that no cell of the matrix of stores and cases stays empty.
+const matrixFlag = "-matrix"
+
 // run returns the exit code of the program: that of go test, or 1 for skipped tests that are not allowed.
 func run(ctx context.Context, out io.Writer, args []string, skipsFail bool) (int, error) {
+	whole := len(args) > 0 && args[0] == matrixFlag
+	if whole {
+		args = args[1:]
+	}
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.Stderr = os.Stderr
@@ -46,6 +53,8 @@ func run(ctx context.Context, out io.Writer, args []string, skipsFail bool) (int
 		return max(1, cmd.ProcessState.ExitCode()), fmt.Errorf("go test: %w", waitErr)
 	case skipsFail && len(count.skipped) > 0:
 		return 1, fmt.Errorf("%d tests were skipped, and CI is set", len(count.skipped))
+	case whole && len(count.matrix.empty()) > 0:
+		return 1, fmt.Errorf("not in the matrix of stores and cases, though everything ran: %v", count.matrix.empty())
 	}
 	return 0, nil
 }

@@ -17,6 +17,8 @@ const SeedVariable = "REGENT_DIFFERENTIAL_SEED"
 
 // Real is a real store beside its model.
 type Real struct {
+	// Name is the column of the matrix, as in backendtest.Harness.
+	Name    string
 	Subject Subject
 	Model   Build
 	Options Options
@@ -48,6 +50,7 @@ func Run(t *testing.T, real Real) {
 	if len(real.Faults) > 0 {
 		r.wrongs = nil // the model is given too much freedom then
 	}
+	defer r.report()
 	var missing []string
 	for round := range real.Rounds {
 		r.judge(real.round(t, seed+uint64(round*real.Side)))
@@ -75,6 +78,18 @@ type run struct {
 	wrongs  []Wrong // that were not found yet
 
 	histories, tries, worst int
+}
+
+// report is for the matrix.
+func (r *run) report() {
+	name, word := "differential", "ok"
+	if len(r.real.Faults) > 0 {
+		name = "differential_with_faults"
+	}
+	if r.t.Failed() {
+		word = "failed"
+	}
+	r.t.Logf("conform: %s %s %s", r.real.Name, name, word)
 }
 
 // A wrong model is given many more tries than the right one needed.

@@ -19,8 +19,8 @@ type Options struct {
 	// KeepsLease makes the adapter go on with a lease under a leader that did not grant it, which is wrong: the former
 	// leader may have it revoked when it thaws.
 	KeepsLease bool
-	// Drift bounds how late a look for expired leases is, beside the half second between two of them. Servers with a ticker (3.7.3) have
-	// none; those that sleep between two looks drift by what each takes (3.4.23, whose looks are in no fixed rhythm).
+	// Drift bounds how late a look for expired leases is, beside the half second between two of them. Servers with a ticker have
+	// none (source: server/lease/lessor.go; seen on 3.7.3); those that sleep between two looks drift by what each takes (3.4.23, whose looks are in no fixed rhythm).
 	Drift time.Duration
 }
 

@@ -28,6 +28,7 @@
 // hole. What the real one does once a second or more often and what shows nothing while all is well
 // (keepalives of both connections, heartbeats of the consumer, the watch's pings) is one event a second here.
 //
-// Not in the model: rights and logins, leaf nodes, other users of the bucket, a disk that is full, and the split brain
+// Not in the model: a consumer that is so late that what was overwritten is never told (seen on nats-server 2.15.2 under load; the
+// comparison with the real server allows it), rights and logins, leaf nodes, other users of the bucket, a disk that is full, and the split brain
 // after the crash of a single operating system with sync_interval at its default (Jepsen 2025-12-08).
 package nats
