@@ -46,8 +46,8 @@ func TestModelBesideDebianThree(t *testing.T) {
 func TestModelBesideHurtServers(t *testing.T) {
 	t.Parallel()
 	e := etcdtest.Start(t, 3, etcdtest.Debian)
-	real, f := beside(t, e), e.Faults()
-	real.Faults, real.HurtFor = []backendtest.Fault{f.KillLeader, f.FreezeFollower, f.FreezeLeader}, 3*time.Second
-	real.Subject.Steps, real.Options.Late = 60, 40*time.Second
-	differential.Run(t, real)
+	r, f := beside(t, e), e.Faults()
+	r.Faults, r.HurtFor = []backendtest.Fault{f.KillLeader, f.FreezeFollower, f.FreezeLeader}, 3*time.Second
+	r.Subject.Steps, r.Options.Late = 60, 40*time.Second
+	differential.Run(t, r)
 }

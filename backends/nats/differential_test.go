@@ -44,8 +44,8 @@ func TestModelBesideHurtCluster(t *testing.T) {
 	f.open(t, f.config("first", "m1")).Close() // makes the bucket
 	leader := func(t testing.TB) []*server { return []*server{f.leader(t)} }
 	follower := func(t testing.TB) []*server { return f.followers(t)[:1] }
-	real := beside(t, f)
-	real.Faults, real.HurtFor = []backendtest.Fault{freeze(follower), crash(leader)}, 8*time.Second
-	real.Subject.Steps, real.Options.Late = 60, time.Minute
-	differential.Run(t, real)
+	r := beside(t, f)
+	r.Faults, r.HurtFor = []backendtest.Fault{freeze(follower), crash(leader)}, 8*time.Second
+	r.Subject.Steps, r.Options.Late = 60, time.Minute
+	differential.Run(t, r)
 }

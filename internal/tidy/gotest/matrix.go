@@ -145,9 +145,9 @@ func (m *matrix) empty() []string {
 			missing = append(missing, "everything on "+model)
 		}
 	}
-	for _, real := range reals {
-		if !slices.ContainsFunc(columns, func(c string) bool { return strings.HasPrefix(c, real) }) {
-			missing = append(missing, "everything on "+real+"version")
+	for _, name := range reals {
+		if !slices.ContainsFunc(columns, func(c string) bool { return strings.HasPrefix(c, name) }) {
+			missing = append(missing, "everything on "+name+"version")
 		}
 	}
 	for _, name := range []string{differential, withFaults} {

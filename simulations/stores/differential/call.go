@@ -50,10 +50,10 @@ var opNames = [...]string{"acquire", "renew", "release", "hand over", "prepare",
 func (c *Call) Kind() string {
 	switch c.Op {
 	case stores.Acquire, stores.Put, stores.Delete:
-		switch {
-		case c.Expect == Any:
+		switch c.Expect {
+		case Any:
 			return opNames[c.Op] + " any"
-		case c.Expect == Absent:
+		case Absent:
 			return opNames[c.Op] + " absent"
 		}
 		return opNames[c.Op] + " at a revision"

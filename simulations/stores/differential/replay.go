@@ -207,10 +207,10 @@ func (r *replay) compare(s *Step, a *stores.Response, sent events.Instant) strin
 		if len(keys) != len(s.Answer.Keys) {
 			return fmt.Sprintf("the model shows %d keys: %v", len(keys), keys)
 		}
-		for i, real := range s.Answer.Keys {
-			if m := keys[i]; m.Key != real.Key || m.Value != real.Value {
+		for i, shown := range s.Answer.Keys {
+			if m := keys[i]; m.Key != shown.Key || m.Value != shown.Value {
 				return fmt.Sprintf("the model shows %s=%s", m.Key, m.Value)
-			} else if why := r.learn(real.Revision, m.Revision); why != "" {
+			} else if why := r.learn(shown.Revision, m.Revision); why != "" {
 				return m.Key + ": " + why
 			}
 		}
@@ -234,21 +234,21 @@ func (r *replay) compareLease(s *Step, l backends.Lease, sent events.Instant) st
 }
 
 // learn adds a revision that was shown, which must stand to all others as the model's does.
-func (r *replay) learn(real, model uint64) string {
-	if why := r.relate(real, model); why != "" {
+func (r *replay) learn(theirs, model uint64) string {
+	if why := r.relate(theirs, model); why != "" {
 		return why
 	}
-	r.real, r.model = append(r.real, real), append(r.model, model)
+	r.real, r.model = append(r.real, theirs), append(r.model, model)
 	return ""
 }
 
-func (r *replay) relate(real, model uint64) string {
+func (r *replay) relate(theirs, model uint64) string {
 	for i, p := range r.pairs {
-		if (real < p[0]) != (model < p[1]) || (real > p[0]) != (model > p[1]) {
-			return fmt.Sprintf("revision %d is to %d, which was shown as number %d, not what the model's %d is to %d", real, p[0], i+1, model, p[1])
+		if (theirs < p[0]) != (model < p[1]) || (theirs > p[0]) != (model > p[1]) {
+			return fmt.Sprintf("revision %d is to %d, which was shown as number %d, not what the model's %d is to %d", theirs, p[0], i+1, model, p[1])
 		}
 	}
-	r.pairs = append(r.pairs, [2]uint64{real, model})
+	r.pairs = append(r.pairs, [2]uint64{theirs, model})
 	return ""
 }
 
@@ -261,10 +261,10 @@ func (r *replay) heard() string {
 		if r.h.Told[i].Again {
 			continue
 		}
-		for real := r.h.Told[i].Changes; r.compared[i] < len(real); {
-			compared, why := r.hear(i, real[r.compared[i]:])
+		for told := r.h.Told[i].Changes; r.compared[i] < len(told); {
+			compared, why := r.hear(i, told[r.compared[i]:])
 			if why != "" {
-				return fmt.Sprintf("the watch of %s was told %s, the model's %s", memberName(i), real[r.compared[i]], why)
+				return fmt.Sprintf("the watch of %s was told %s, the model's %s", memberName(i), told[r.compared[i]], why)
 			}
 			if !compared {
 				break
@@ -276,8 +276,8 @@ func (r *replay) heard() string {
 }
 
 // hear compares the next change that a watch was told with what the model's was told next, and tells whether there was one to compare it with.
-func (r *replay) hear(i int, real []Change) (compared bool, why string) {
-	for c := real[0]; ; r.played[i]++ {
+func (r *replay) hear(i int, told []Change) (compared bool, why string) {
+	for c := told[0]; ; r.played[i]++ {
 		model := r.watch[i].since(r.played[i])
 		if len(model) == 0 {
 			return false, ""
@@ -295,7 +295,7 @@ func (r *replay) hear(i int, real []Change) (compared bool, why string) {
 		}
 		leavable := soonAgain(model)
 		switch {
-		case c.same(m) && (!leavable || soonAgain(real)):
+		case c.same(m) && (!leavable || soonAgain(told)):
 			r.played[i]++
 			return true, ""
 		case !leavable:
@@ -316,13 +316,13 @@ func (r *replay) told() string {
 		return ""
 	}
 	for i := range r.watch {
-		real := r.h.Told[i]
-		if real.Again {
+		told := r.h.Told[i]
+		if told.Again {
 			continue
 		}
 		why := ""
-		if !r.c.RunUntil(endsWithin, func() bool { why = r.heard(); return why != "" || r.compared[i] == len(real.Changes) }) {
-			return fmt.Sprintf("the watch of %s was told %s, the model's %v", memberName(i), real.Changes[r.compared[i]], r.watch[i].since(r.played[i]))
+		if !r.c.RunUntil(endsWithin, func() bool { why = r.heard(); return why != "" || r.compared[i] == len(told.Changes) }) {
+			return fmt.Sprintf("the watch of %s was told %s, the model's %v", memberName(i), told.Changes[r.compared[i]], r.watch[i].since(r.played[i]))
 		}
 		if why != "" {
 			return why
