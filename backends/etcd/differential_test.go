@@ -49,5 +49,6 @@ func TestModelBesideHurtServers(t *testing.T) {
 	r, f := beside(t, e), e.Faults()
 	r.Faults, r.HurtFor = []backendtest.Fault{f.KillLeader, f.FreezeFollower, f.FreezeLeader}, 3*time.Second
 	r.Subject.Steps, r.Options.Late = 60, 40*time.Second
+	r.Options.Elections = true
 	differential.Run(t, r)
 }

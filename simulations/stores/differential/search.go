@@ -18,6 +18,8 @@ type Options struct {
 	Merges bool
 	// Overwrites tells that the real watch may leave out changes of a key that was written again a moment later, where the model's tells all.
 	Overwrites bool
+	// Elections tells that a new leader of the store gives leases their full time again. It is tried where servers are hurt.
+	Elections bool
 	// Tries bounds the search, 3000 if zero.
 	Tries int
 }
