@@ -73,6 +73,8 @@ type History struct {
 	Told  [members]Told
 	// Hurt tells that servers were killed or frozen meanwhile.
 	Hurt bool
+	// Faults are when something was done to them.
+	Faults []time.Duration
 }
 
 // learned are the revisions that a step's answer shows, in the order of the references to them.

@@ -32,7 +32,7 @@ type replay struct {
 	// shift is the model's time less the real one: a server that is starved has less time, which only makes ends later.
 	shift     time.Duration
 	stalled   time.Duration
-	elections int
+	elections int      // the faults up to which there was one
 	real      []uint64 // the revisions that were shown, by reference,
 	model     []uint64 // and the model's
 	pairs     [][2]uint64
@@ -83,12 +83,16 @@ func play(build Build, h *History, o Options, c *chooser) (r *replay, followed i
 
 func (r *replay) now() time.Duration { return r.c.Now().Sub(r.begin) }
 
-// elect lets the model's leader die and come back, where the servers were hurt and an election changes how long leases last.
-func (r *replay) elect() {
-	if !r.h.Hurt || !r.o.Elections || r.elections == mostElections || r.c.Pick("the store has another leader", 10) < 9 {
+// elect lets the model's leader die and come back after a fault, where an election changes how long leases last.
+func (r *replay) elect(at time.Duration) {
+	n := 0 // faults so far
+	for n < len(r.h.Faults) && r.h.Faults[n] < at {
+		n++
+	}
+	if !r.o.Elections || r.elections >= n || at > r.h.Faults[n-1]+electionWithin || r.c.Pick("the store has another leader", 4) < 3 {
 		return
 	}
-	r.elections++
+	r.elections = n
 	if was := r.m.Leader(); was >= 0 {
 		r.m.Kill(was)
 		r.c.RunUntil(patience, func() bool { return r.m.Leader() >= 0 })
@@ -96,12 +100,12 @@ func (r *replay) elect() {
 	}
 }
 
-// mostElections is more than the faults of a run bring about.
-const mostElections = 4
+// electionWithin is how soon after a fault the store has another leader, if it is to have one.
+const electionWithin = 5 * time.Second
 
 // goTo lets time pass until a real time, or a little less: a stall.
 func (r *replay) goTo(at time.Duration) {
-	r.elect()
+	r.elect(at)
 	gap := at + r.shift - r.now()
 	if gap > early {
 		amount := min(gap, r.o.Late-r.stalled)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/regent-ha/regent/backends/backendtest"
+	"github.com/regent-ha/regent/events"
 )
 
 // SeedVariable names the environment variable with the seed of a run; without it the time is the seed.
@@ -133,14 +134,23 @@ func (c Real) round(t *testing.T, seed uint64) []*History {
 		recorders[i] = newRecorder(t, c.Subject, fmt.Sprintf("df-%d", n), n)
 	}
 	all := make([]*History, c.Side)
+	var faults []events.Instant
 	var side sync.WaitGroup
-	defer side.Wait()
+	defer func() {
+		side.Wait()
+		for i, r := range recorders {
+			for _, at := range faults {
+				all[i].Faults = append(all[i].Faults, at.Sub(r.begin))
+			}
+		}
+	}()
 	for i, r := range recorders {
 		side.Go(func() { all[i] = r.play() })
 	}
 	defer close(healed)
 	for _, fault := range c.Faults {
 		time.Sleep(calm)
+		faults = append(faults, c.Subject.Now())
 		heal := fault(t)
 		time.Sleep(c.HurtFor)
 		heal()
