@@ -219,8 +219,19 @@ func (f *fleet) admin(t testing.TB) jetstream.JetStream {
 	return js
 }
 
-// leader is the server that leads the bucket's stream.
+// leader is the server that leads the bucket's stream, once there is one.
 func (f *fleet) leader(t testing.TB) *server {
+	t.Helper()
+	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if s := f.leads(t); s != nil {
+			return s
+		}
+	}
+	t.Fatal("no server knows the leader of the bucket")
+	return nil
+}
+
+func (f *fleet) leads(t testing.TB) *server {
 	t.Helper()
 	for _, s := range f.servers {
 		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/jsz?streams=true&accounts=true&acc=A", s.monitor))
@@ -252,7 +263,6 @@ func (f *fleet) leader(t testing.TB) *server {
 			}
 		}
 	}
-	t.Fatal("no server knows the leader of the bucket")
 	return nil
 }
 

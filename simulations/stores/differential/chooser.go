@@ -42,6 +42,15 @@ func (c *chooser) vary(before, marks []int) {
 	}
 }
 
+// harm is how many choices were not the harmless one.
+func (c *chooser) harm() int {
+	n := 0
+	for _, took := range c.taken {
+		n += min(took, 1)
+	}
+	return n
+}
+
 // Pick draws a choice.
 func (c *chooser) Pick(_ string, n int) int {
 	if n <= 1 {
@@ -50,7 +59,9 @@ func (c *chooser) Pick(_ string, n int) int {
 	took := 0
 	switch i := len(c.taken); {
 	case slices.Contains(c.anew, i):
-		took = c.rand.IntN(n)
+		if c.rand.IntN(4) > 0 {
+			took = c.rand.IntN(n)
+		}
 	case i < len(c.before):
 		took = min(c.before[i], n-1)
 	case c.bold > 0 && c.rand.IntN(100) < c.bold:

@@ -31,6 +31,7 @@ type replay struct {
 	begin    events.Instant
 	// shift is the model's time less the real one: a server that is starved has less time, which only makes ends later.
 	shift     time.Duration
+	followed  int
 	stalled   time.Duration
 	elections int      // the faults up to which there was one
 	real      []uint64 // the revisions that were shown, by reference,
@@ -45,6 +46,7 @@ type replay struct {
 // play returns how many steps the model could follow, and why not the next one; the watches count as one more step.
 func play(build Build, h *History, o Options, c *chooser) (r *replay, followed int, why string) {
 	r = &replay{h: h, o: o, c: c}
+	defer func() { r.followed = followed }()
 	m := build(c)
 	r.m = m
 	for i := range r.sessions {

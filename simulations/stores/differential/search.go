@@ -58,7 +58,9 @@ func Admits(build Build, h *History, o Options) Verdict {
 			v.Followed, v.Model = followed, nil
 		}
 		if followed == v.Followed {
-			best = r
+			if best == nil || followed > best.followed || c.harm() <= best.c.harm() { // else harm that helps nothing would pile up
+				best = r
+			}
 			if !slices.Contains(v.Model, why) && len(v.Model) < 5 {
 				v.Model = append(v.Model, why)
 			}
