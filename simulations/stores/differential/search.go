@@ -20,7 +20,7 @@ type Options struct {
 	Overwrites bool
 	// Elections tells that a new leader of the store gives leases their full time again. It is tried where servers are hurt.
 	Elections bool
-	// Tries bounds the search, 3000 if zero.
+	// Tries bounds the search, 8000 if zero.
 	Tries int
 }
 
@@ -33,21 +33,30 @@ type Verdict struct {
 	Model    []string
 }
 
+// again is how often the search begins anew.
+const again = 500
+
 // Admits looks for a run of the model that answers as a history does.
 func Admits(build Build, h *History, o Options) Verdict {
 	if o.Late == 0 {
 		o.Late = 2 * time.Second
 	}
 	if o.Tries == 0 {
-		o.Tries = 3000
+		o.Tries = 8000
 	}
 	draws := rand.New(rand.NewPCG(h.Seed, 2))
 	v := Verdict{Followed: -1}
 	var best *replay
 	for v.Tries = 1; v.Tries <= o.Tries; v.Tries++ {
+		if v.Tries%again == 0 {
+			best = nil // it may have been a wrong way
+		}
 		c := &chooser{Kernel: kernel.New(kernel.Harmless()), rand: draws}
-		if best != nil && len(best.marks) > 0 {
+		switch {
+		case best != nil && len(best.marks) > 0:
 			c.vary(best.c.taken, best.marks)
+		case v.Tries > 1:
+			c.bold = draws.IntN(60)
 		}
 		r, followed, why := play(build, h, o, c)
 		if why == "" {
@@ -57,13 +66,12 @@ func Admits(build Build, h *History, o Options) Verdict {
 		if followed > v.Followed {
 			v.Followed, v.Model = followed, nil
 		}
-		if followed == v.Followed {
-			if best == nil || followed > best.followed || c.harm() <= best.c.harm() { // else harm that helps nothing would pile up
-				best = r
-			}
-			if !slices.Contains(v.Model, why) && len(v.Model) < 5 {
-				v.Model = append(v.Model, why)
-			}
+		if followed == v.Followed && !slices.Contains(v.Model, why) && len(v.Model) < 5 {
+			v.Model = append(v.Model, why)
+		}
+		// Harm that helps nothing piles up, if it is kept whenever it does not hurt.
+		if best == nil || followed > best.followed || followed == best.followed && (c.harm() <= best.c.harm() || draws.IntN(6) == 0) {
+			best = r
 		}
 	}
 	v.Tries--
