@@ -183,7 +183,7 @@ func (r *replay) when(s *Step) (at time.Duration, asks, counts bool) {
 }
 
 func (r *replay) part(label string, of time.Duration) time.Duration {
-	if of < early {
+	if of < 2*time.Millisecond {
 		return 0
 	}
 	return of * time.Duration(r.c.Pick(label, 21)) / 20
