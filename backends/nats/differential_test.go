@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/regent-ha/regent/backends"
-	"github.com/regent-ha/regent/backends/backendtest"
 	"github.com/regent-ha/regent/internal/bootclock"
 	"github.com/regent-ha/regent/simulations/kernel"
 	"github.com/regent-ha/regent/simulations/stores"
@@ -35,17 +34,4 @@ func TestModelBesideSingle(t *testing.T) {
 func TestModelBesideCluster(t *testing.T) {
 	t.Parallel()
 	differential.Run(t, beside(t, startFleet(t, 3)))
-}
-
-// TestModelBesideHurtCluster kills and freezes servers meanwhile: calls may then stay without an answer, but what comes of them is the model's.
-func TestModelBesideHurtCluster(t *testing.T) {
-	t.Parallel()
-	f := startFleet(t, 3)
-	f.open(t, f.config("first", "m1")).Close() // makes the bucket
-	leader := func(t testing.TB) []*server { return []*server{f.leader(t)} }
-	follower := func(t testing.TB) []*server { return f.followers(t)[:1] }
-	r := beside(t, f)
-	r.Faults, r.HurtFor = []backendtest.Fault{freeze(follower), crash(leader)}, 8*time.Second
-	r.Subject.Steps, r.Options.Late = 60, time.Minute
-	differential.Run(t, r)
 }

@@ -19,7 +19,7 @@ var (
 	// withoutAdapter are the stores whose models have no real server beside them.
 	withoutAdapter = []string{"consul", "zookeeper", "kubernetes"}
 	// hurt are the real ones whose servers are killed and frozen while they are compared with their model.
-	hurt = []string{"etcd-3@", "nats-3@"}
+	hurt = []string{"etcd-3@"}
 )
 
 const differential, withFaults = "differential", "differential_with_faults"

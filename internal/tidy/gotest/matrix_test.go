@@ -16,7 +16,6 @@ func full() *matrix {
 		}
 	}
 	m.read("conform: etcd-3@3.4.23 differential_with_faults ok\n")
-	m.read("conform: nats-3@2.15.2 differential_with_faults ok\n")
 	return m
 }
 

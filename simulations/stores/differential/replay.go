@@ -105,14 +105,17 @@ func (r *replay) elect(at time.Duration) {
 // electionWithin is how soon after a fault the store has another leader, if it is to have one.
 const electionWithin = 5 * time.Second
 
+// starved are parts of the time that servers may lack, in percent: mostly they lack little.
+var starved = [...]time.Duration{5, 12, 30, 60, 100}
+
 // goTo lets time pass until a real time, or a little less: a stall.
 func (r *replay) goTo(at time.Duration) {
 	r.elect(at)
 	gap := at + r.shift - r.now()
-	if gap > early {
+	if gap > 5*time.Millisecond {
 		amount := min(gap, r.o.Late-r.stalled)
-		if part := r.c.Pick("the servers are starved", 8) - 4; part > 0 && amount > 0 {
-			amount = amount * time.Duration(part) / 3
+		if part := r.c.Pick("the servers are starved", 10) - 5; part >= 0 && amount > 0 {
+			amount = amount * starved[part] / 100
 			r.stalled += amount
 			r.shift -= amount
 			gap -= amount

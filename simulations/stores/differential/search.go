@@ -18,7 +18,7 @@ type Options struct {
 	Merges bool
 	// Overwrites tells that the real watch may leave out changes of a key that was written again a moment later, where the model's tells all.
 	Overwrites bool
-	// Elections tells that a new leader of the store gives leases their full time again. It is tried where servers are hurt.
+	// Elections tells that an election of the store makes leases last longer. It is tried where servers are hurt.
 	Elections bool
 	// Tries bounds the search, 8000 if zero.
 	Tries int
