@@ -60,11 +60,6 @@ var (
 		return s.pg.Data == events.DataPresent && !s.pg.Control.StandbySignal && !s.pg.Control.BackupLabelSeen &&
 			s.pg.Control.State != "shut down in recovery" && s.pg.Control.State != "in archive recovery"
 	}}
-	// The pg_control of a copy is that of a primary that runs, and says nothing of where the copy's own WAL ends.
-	neverStarted = predicate{"the data is a copy that was never started", func(s *state) bool {
-		c := &s.pg.Control
-		return c.BackupLabelSeen && !c.Clean() && c.State != "in archive recovery"
-	}}
 	unclean = predicate{"the data was not shut down cleanly", func(s *state) bool { return !s.pg.Control.Clean() }}
 	// An acquisition may have been under way for seconds: who led meanwhile, and on which timeline, is in the DCS, and not yet in a view
 	// that does not even show this member's own lease.

@@ -176,8 +176,6 @@ var stoppedRules = []row{
 		Why: "this member has WAL that {leader} does not, and may not be rewound (use_pg_rewind off, or no checksums and wal_log_hints off): reinitialize it"},
 	{ID: "SP-40", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady, unchecked, wasPrimary, unclean), Then: crashRecover, To: Recovering,
 		Why: "the former primary crashed: its WAL is applied before its history is compared with that of {leader}"},
-	{ID: "SP-42", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady, unchecked, neverStarted), Then: startReplica, To: Joining,
-		Why: "a copy that was never started, from before the agent did: where its WAL ends is known once it runs as a replica of {leader}"},
 	{ID: "SP-44", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady, unchecked), Then: compare,
 		Why: "comparing the history with that of {leader}"},
 	{ID: "SP-48", In: Stopped, When: all(leaderOther, dcsUp, upstreamReady), Then: startReplica, To: Joining,

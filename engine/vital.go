@@ -32,8 +32,12 @@ const (
 func (s *state) foldSilence(o *events.Observation) {
 	mute := o.Running && (!o.Answering && !o.Rejecting || s.now.Sub(o.Sampled) >= lookGap)
 	switch {
+	case !o.Running: // what was asked for a start that takes too long goes on: a look is made for each question
+		s.vital.since = 0
 	case !mute:
 		s.vital = vital{}
+	case s.vital.since == 0 && s.life == Opening:
+		s.vital.since = s.now
 	case s.vital.since == 0 || s.now.Sub(s.pgAt) >= lookGap:
 		s.vital = vital{since: s.now}
 	}
