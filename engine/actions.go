@@ -19,7 +19,7 @@ func (e *Engine) issue(a events.Action, timeout time.Duration) uint64 {
 	case events.ActCancel, events.ActAnswerOperator, events.ActExit:
 		return effect.ID // nothing comes back
 	}
-	s.flight = append(s.flight, inFlight{effect: effect, sent: s.now})
+	s.flight = append(s.flight, inFlight{effect: effect, sent: s.now, awaited: effect.Deadline.Add(lateness)})
 	return effect.ID
 }
 

@@ -15,11 +15,13 @@ type duty struct {
 	When []predicate
 	Then act
 	Why  string
+	// Inner tells that it changes what this member counts on, and issues no effect.
+	Inner bool
 }
 
 // dutyTable is every duty; all of those that match act, in order.
 var dutyTable = []duty{
-	{ID: "LE-08", When: all(leaseHeld, renewalDue, leaseOpIdle, shortens, countsOnMore, guardWanted), Then: shorten,
+	{ID: "LE-08", When: all(leaseHeld, renewalDue, leaseOpIdle, shortens, countsOnMore, guardWanted), Then: shorten, Inner: true,
 		Why: "the lease is about to become shorter: the guard is told before the store is"},
 	{ID: "LE-10", When: all(leaseHeld, renewalDue, leaseOpIdle, not(lettingGo), guardFollows), Then: renew,
 		Why: "renewing the lease, {lease left} before its end"},
@@ -269,7 +271,7 @@ func (e *Engine) duties() {
 			why = fill(why, &e.s)
 		}
 		d.Then.do(e)
-		if len(e.out.Effects) > before {
+		if len(e.out.Effects) > before || d.Inner {
 			e.out.Fired = append(e.out.Fired, events.Fired{Rule: d.ID, Why: why})
 		}
 	}

@@ -201,7 +201,7 @@ func (e *Engine) wakeAt() events.Instant {
 		}
 	}
 	for i := range s.flight {
-		sooner(s.flight[i].effect.Deadline.Add(lateness))
+		sooner(s.flight[i].awaited)
 	}
 	if s.life == Campaigning && s.lease.held {
 		sooner(s.lease.sent.Add(watchMoment))

@@ -12,6 +12,9 @@ import (
 // fold takes one input into the state. It decides nothing.
 func (s *state) fold(in events.Input) {
 	s.seq, s.wall = in.Seq, in.Wall
+	if s.now != 0 && in.At.Sub(s.now) >= lookGap {
+		s.wasAway(in.At.Sub(s.now))
+	}
 	s.now = max(s.now, in.At)
 	switch f := in.Fact.(type) {
 	case events.Started:
@@ -52,6 +55,16 @@ func (s *state) fold(in events.Input) {
 	s.expire()
 }
 
+// wasAway is for an agent that took nothing in for a while: it was stopped, or its host was suspended. What works on the data
+// directory may not have seen that time pass, and is not given up for it.
+func (s *state) wasAway(gap time.Duration) {
+	for i := range s.flight {
+		if f := &s.flight[i]; f.effect.Action.ActionKind().WorksOnData() {
+			f.awaited = f.awaited.Add(gap)
+		}
+	}
+}
+
 // expire lets time pass: leases end, and effects whose executor broke its promise are given up.
 func (s *state) expire() {
 	if s.namesake && s.viewKnown && s.leader() != s.self() {
@@ -62,7 +75,7 @@ func (s *state) expire() {
 	}
 	for i := 0; i < len(s.flight); i++ {
 		f := s.flight[i]
-		if s.now >= f.effect.Deadline.Add(lateness) {
+		if s.now >= f.awaited {
 			kind := f.effect.Action.ActionKind()
 			if isLease(kind) {
 				s.foldLease(events.LeaseOutcome{Effect: f.effect.ID, Op: leaseOp(kind), Outcome: events.Unknown})

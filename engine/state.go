@@ -133,6 +133,7 @@ type lease struct {
 type inFlight struct {
 	effect    events.Effect
 	sent      events.Instant
+	awaited   events.Instant // no longer than this
 	cancelled bool
 }
 

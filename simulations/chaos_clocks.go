@@ -3,6 +3,8 @@ package simulations
 import (
 	"fmt"
 	"time"
+
+	"github.com/regent-ha/regent/simulations/coverage"
 )
 
 // Faults of time: boot clocks that run too fast or too slow, wall clocks that are set, hosts that are suspended. Up to mostDrift the
@@ -41,11 +43,13 @@ func (c *Chaos) drift() int {
 func (c *Chaos) clockFault(m *Member) {
 	if c.pick("the wall clock", 2) == 1 {
 		step := []time.Duration{-2 * time.Hour, time.Hour, -time.Second, 3 * time.Second}[c.pick("how far", 4)]
+		c.struck(coverage.ClockSet, m)
 		c.say("the wall clock of %s is set by %v", m.name, step)
 		m.StepWall(step)
 		return
 	}
 	ppm := c.drift()
+	c.struck(coverage.ClockDrifts, m)
 	c.say("the clock of %s runs too fast by %d millionths", m.name, ppm)
 	m.Drift(ppm)
 }
@@ -55,6 +59,7 @@ func (c *Chaos) suspendHost(m *Member) {
 		return
 	}
 	d := c.aroundTTL()
+	c.struck(coverage.HostSuspended, m)
 	c.say("the host of %s is suspended for %v", m.name, d)
 	m.Suspend()
 	c.after(d, m.Wake)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/coverage"
 	"github.com/regent-ha/regent/simulations/postgres"
 )
 
@@ -16,6 +17,7 @@ func (c *Chaos) diskFault(m *Member) {
 	}
 	switch c.pick("which trouble of a disk", 6) {
 	case 0:
+		c.struck(coverage.DiskStalled, m)
 		c.say("the data volume of %s stalls for %v", m.name, d)
 		c.disk(m, postgres.DiskStalled, d)
 		if c.pick("the event log too", 2) == 1 {
@@ -23,19 +25,24 @@ func (c *Chaos) diskFault(m *Member) {
 		}
 	case 1:
 		slow := c.time("how slow", 10*time.Second)
+		c.struck(coverage.DiskSlow, m)
 		c.say("every sync of %s takes %v longer, for %v", m.name, slow, d)
 		m.pg.SlowFsync(slow)
 		c.after(d, func() { m.pg.SlowFsync(0) })
 	case 2:
+		c.struck(coverage.DiskFull, m)
 		c.say("the data volume of %s is full for %v", m.name, d)
 		c.disk(m, postgres.DiskFull, d)
 	case 3:
+		c.struck(coverage.DiskFull, m)
 		c.say("there is no room for WAL on %s for %v", m.name, d)
 		c.disk(m, postgres.WALFull, d)
 	case 4:
+		c.struck(coverage.DiskReadOnly, m)
 		c.say("the data volume of %s is read-only for %v", m.name, d)
 		c.disk(m, postgres.DiskReadOnly, d)
 	default:
+		c.struck(coverage.LogStalled, m)
 		c.say("the volume of the event log of %s stalls for %v", m.name, d)
 		c.stallLog(m, d)
 	}
@@ -62,6 +69,7 @@ func (c *Chaos) powerCut(m *Member) {
 	c.crashHost(m)
 	m.pg.LoseFlushed(events.LSN(256 * (1 + c.pick("commits that are lost", 40))))
 	if lost := before - m.pg.LSN(); lost > 0 {
+		c.struck(coverage.DiskLied, m)
 		c.say("%s has lost %d bytes of WAL that it had synced", m.name, lost)
 		why := "the disk of " + m.name + " lost what was synced"
 		c.outOfContract("S2", why)

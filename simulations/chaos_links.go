@@ -1,6 +1,10 @@
 package simulations
 
-import "time"
+import (
+	"time"
+
+	"github.com/regent-ha/regent/simulations/coverage"
+)
 
 // Faults of the ways between two members' hosts, and between a member and the servers of the store.
 
@@ -21,9 +25,11 @@ func (c *Chaos) direction(a, b *Member) (ways [][2]*Member, how string) {
 }
 
 func (c *Chaos) cutLink(m *Member) {
-	ways, how := c.direction(m, c.other(m))
+	o := c.other(m)
+	ways, how := c.direction(m, o)
 	refused := c.pick("refused", 2) == 1
 	d := c.time("cut", 3*c.ttl)
+	c.struck(coverage.LinkCut, m, o)
 	c.say("nothing gets from %s for %v, refused %v", how, d, refused)
 	c.cutWays(ways, refused, d)
 }
@@ -48,12 +54,15 @@ func (c *Chaos) flapLink(m *Member) {
 	}
 	times := 2 + c.pick("how often", 4)
 	if c.pick("to the store", 2) == 1 {
+		c.struck(coverage.LinkFlaps, m)
 		c.say("the line of %s to the store flaps %d times, every %v", m.name, times, period)
 		c.flaps(times, period, func() { m.line.noRequests, m.line.noAnswers = true, true },
 			func() { m.line.noRequests, m.line.noAnswers = false, false })
 		return
 	}
-	ways, how := c.direction(m, c.other(m))
+	o := c.other(m)
+	ways, how := c.direction(m, o)
+	c.struck(coverage.LinkFlaps, m, o)
 	c.say("the way of %s flaps %d times, every %v", how, times, period)
 	c.flaps(times, period, func() { c.cutWays(ways, false, period/2) }, func() {})
 }
@@ -78,6 +87,7 @@ func (c *Chaos) badLink(m *Member) {
 	}
 	d := c.time("for how long", 3*c.ttl)
 	what := []string{"of one way", "of all ways", "everywhere"}[c.pick("how much", 3)]
+	c.struck(coverage.LinkBad, m)
 	c.say("the network of %s, %s, is late by %v and loses %d of a thousand packets, for %v", m.name, what, late, loss, d)
 	spoil := func(late time.Duration, loss int) {
 		for _, a := range c.members {
@@ -102,6 +112,8 @@ func (c *Chaos) badLink(m *Member) {
 // fade lets the ways between members die one by one, and come back one by one.
 func (c *Chaos) fade(m *Member) {
 	step := c.time("between two deaths", c.ttl/2)
+	c.struck(coverage.LinkCut, m)
+	c.say("the ways between members die one by one, one every %v", step)
 	for i := range c.members {
 		c.after(time.Duration(i)*step, func() {
 			if c.Now() < c.until {
@@ -128,6 +140,7 @@ func (c *Chaos) cutServer(m *Member) {
 	}
 	d := c.time("cut", 3*c.ttl)
 	m.line.resets = c.pick("refused", 2) == 1
+	c.struck(coverage.StoreServerCut, m)
 	c.say("%s is cut from server %d of the store for %v", m.name, s, d)
 	m.line.without = 1 << s
 	c.after(d, func() { m.line.without = 0 })

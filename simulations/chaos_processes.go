@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/regent-ha/regent/events"
+	"github.com/regent-ha/regent/simulations/coverage"
 )
 
 // delicate tells that an effect changes PostgreSQL's data or role, or who has the lease: a bad moment to die.
@@ -33,6 +34,7 @@ func (c *Chaos) killBetween(m *Member) {
 	if !m.alive || m.frozen || m.doom != nil {
 		return
 	}
+	c.struck(coverage.AgentKilledAmid, m)
 	c.say("the agent of %s will die in the middle of a decision", m.name)
 	away := c.time("away", 4*time.Second)
 	if c.pick("away for about a ttl", 2) == 1 {

@@ -36,6 +36,20 @@ const (
 	ConfigBroken
 	RestartAsked
 	ReinitAsked
+	LinkCut
+	LinkFlaps
+	LinkBad
+	StoreServerCut
+	DiskStalled
+	DiskSlow
+	DiskFull
+	DiskReadOnly
+	DiskLied
+	LogStalled
+	ClockDrifts
+	ClockSet
+	HostSuspended
+	AgentKilledAmid
 	SmallFaults
 
 	faultsMax
@@ -73,6 +87,20 @@ var faultNames = [faultsMax]string{
 	ConfigBroken:      "the configuration is broken",
 	RestartAsked:      "a restart is ordered",
 	ReinitAsked:       "a reinitialization is ordered",
+	LinkCut:           "a way between two members is cut",
+	LinkFlaps:         "a way flaps",
+	LinkBad:           "a way is slow or loses packets",
+	StoreServerCut:    "cut from one server of the store",
+	DiskStalled:       "the data volume stalls",
+	DiskSlow:          "the data volume is slow to sync",
+	DiskFull:          "the data volume is full",
+	DiskReadOnly:      "the data volume is read-only",
+	DiskLied:          "the disk lost what was synced",
+	LogStalled:        "the event log's volume stalls",
+	ClockDrifts:       "the boot clock drifts",
+	ClockSet:          "the wall clock is set",
+	HostSuspended:     "the host is suspended",
+	AgentKilledAmid:   "the agent is killed between two effects",
 	SmallFaults:       "other small faults of messages and effects",
 }
 

@@ -104,7 +104,8 @@ func (s *Server) observedControl() events.Control {
 func (s *Server) observeServer(v *events.Server) {
 	v.InRecovery, v.Version, v.StartedAt = s.recovery, 150014, s.startedAt
 	if s.recovery {
-		v.Timeline, v.ReceivedLSN, v.ReplayedLSN, v.ReplayPaused = s.observedTimeline(), s.wal.at, s.replayed, s.applyPaused
+		v.Timeline, v.ReplayedLSN, v.ReplayPaused = s.observedTimeline(), s.replayed, s.applyPaused
+		v.ReceivedLSN = s.flushed // pg_last_wal_receive_lsn tells what was synced
 		switch {
 		case s.up != nil:
 			v.ReplicationState, v.Upstream, v.LatestEndLSN = "streaming", s.up.from.address, s.wal.at
