@@ -30,7 +30,7 @@ func resumeChaos(set ChaosSettings) *Chaos {
 	}
 	c.leftover = 10 + c.pick("faults at tender moments", 40)
 	c.until = w.Now().Add(set.For)
-	c.onStep = c.tender
+	c.onStep, c.proxy, c.longest = c.tender, newProxy(w), c.ttl
 	return c
 }
 
@@ -168,6 +168,7 @@ func (m *Member) resume(at *MemberMoment, e *engine.Engine) {
 	if e.State() == engine.Leading {
 		m.w.lastLeader = m
 	}
+	m.guard.agentStarted()
 	for _, x := range e.Status().InFlight {
 		x := x
 		m.w.after(0, func() {

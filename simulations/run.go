@@ -2,6 +2,7 @@ package simulations
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,6 +47,16 @@ func (h RunHash) String() string { return fmt.Sprintf("%016x", uint64(h)) }
 
 // MarshalText is String.
 func (h RunHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (h *RunHash) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	if err != nil {
+		return fmt.Errorf("hash %q: want a hexadecimal number", text)
+	}
+	*h = RunHash(n)
+	return nil
+}
 
 // Break notes what did not hold.
 func (v *Verdict) Break(invariant string, broken ...string) {

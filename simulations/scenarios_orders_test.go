@@ -121,11 +121,13 @@ func TestLaggingReplicaDoesNotCampaign(t *testing.T) {
 
 func TestMemberOfTheSameNameIsRefused(t *testing.T) {
 	w := grown(t, 4, config)
-	victim, host := others(w)[0], others(w)[1].name
-	twin := newMember(w, victim.name) // another host, configured with the same name by mistake; who has it already answers on this one
-	w.Put(events.KeyMembers+victim.name, fmt.Sprintf(`{"api_url":"http://%s:8008/patroni","conn_url":"postgres://%[1]s:5432/postgres"}`, host))
+	victim, twin := others(w)[0], others(w)[1]
+	twin.Kill()
+	twin.called = victim.name // its configuration was copied from the other host
 	twin.Start()
 	within(t, w, 10*time.Second, "the twin's end", func() bool { return twin.Exit == 1 })
+	twin.called = twin.name
+	twin.Start()
 	within(t, w, 20*time.Second, "a healthy cluster", w.Healthy)
 }
 
