@@ -99,6 +99,8 @@ var bootstrapRules = []row{
 		Why: "the cluster could not be created: {error}"},
 	{ID: "BS-20", In: Bootstrapping, When: all(claimIsWon, idle, looked, dataEmpty), Then: bootstrap,
 		Why: "won the race: initdb"},
+	{ID: "BS-25", In: Bootstrapping, When: all(claimIsWon, idle, looked, dataPresent, down, leaseHeld, not(initialized)),
+		Why: "the data is there and the lease is held: waiting until the DCS bears the system identifier, so that no other cluster is created"},
 	{ID: "BS-30", In: Bootstrapping, When: all(claimIsWon, idle, looked, dataPresent, down, leaseHeld), Then: noteCrashed, To: Opening,
 		Why: "the data is there and the lease is held"},
 	{ID: "BS-35", In: Bootstrapping, When: all(claimIsWon, idle, looked, dataPresent, down, leaderOther), To: Stopped,
