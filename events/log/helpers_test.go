@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type faultyDisk struct {
 	LocalDisk
 	mu     sync.Mutex
 	before func(op string) error
+	closed atomic.Int32 // files
 }
 
 func (d *faultyDisk) set(before func(op string) error) {
@@ -62,6 +64,11 @@ func (f *faultyFile) Write(b []byte) (int, error) {
 		return n, errors.Join(err, werr)
 	}
 	return f.File.Write(b)
+}
+
+func (f *faultyFile) Close() error {
+	defer f.disk.closed.Add(1)
+	return f.File.Close()
 }
 
 func (f *faultyFile) Sync() error {

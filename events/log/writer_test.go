@@ -213,6 +213,7 @@ func TestRunEndsThoughTheDiskHangs(t *testing.T) {
 		t.Error("Sync on a closed log tells of success")
 	}
 	close(release) // lets the writing goroutine go
+	eventually(t, "the segment is closed", func() bool { return disk.closed.Load() > 0 })
 }
 
 // The disk refuses for a while: nothing that was accepted is lost, whatever half-written segments it leaves.

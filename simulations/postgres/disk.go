@@ -82,5 +82,6 @@ func (s *Server) dies() bool {
 	return true
 }
 
-// Stuck tells that the server cannot go on before a fault of its host has ended: it hangs, or its disk is not well.
-func (s *Server) Stuck() bool { return s.hung || s.asleep || s.disk != DiskWell }
+// Stuck tells that the server cannot go on, or cannot be seen to, before a fault of its host has ended: it hangs, its disk is not well,
+// or the probe gets no answer.
+func (s *Server) Stuck() bool { return s.hung || s.asleep || s.blind || s.disk != DiskWell }
