@@ -103,7 +103,7 @@ type Control struct {
 	CanRewind       bool     `json:"can_rewind,omitempty"`        // checksums or wal_log_hints
 	StandbySignal   bool     `json:"standby_signal,omitempty"`    // standby.signal is there
 	VersionMajor    int      `json:"version_major,omitempty"`     // of the data directory
-	BackupLabelSeen bool     `json:"backup_label_seen,omitempty"` // an unfinished base backup
+	BackupLabelSeen bool     `json:"backup_label_seen,omitempty"` // a base backup, or what pg_rewind made, never started since
 }
 
 // Clean tells that the server was shut down and lost nothing.

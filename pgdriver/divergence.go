@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -89,7 +88,7 @@ func (d *Driver) localEnd(ctx context.Context) (localEnd, error) {
 		recordEnd, err := recordEnd(d.dataDir, &c)
 		return localEnd{timeline: c.Timeline, at: c.Checkpoint, recordEnd: recordEnd, primary: true}, err
 	}
-	switch copied, err := exists(filepath.Join(d.dataDir, backupLabel)); {
+	switch copied, err := copyLabelled(d.dataDir); {
 	case err != nil:
 		return localEnd{}, fmt.Errorf("find the end of the local WAL: %w", err)
 	case copied: // and never started since: it has no WAL but that of its source, whose pg_control it has

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,20 @@ func exists(path string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// copyLabelled tells that a data directory holds a base backup, or what pg_rewind made, that was not started since: its backup_label is
+// there until then. Up to PostgreSQL 14 a primary in an exclusive backup has such a file, too, which says so ("BACKUP METHOD:
+// pg_start_backup"; source: xlog.c, do_pg_start_backup).
+func copyLabelled(dataDir string) (bool, error) {
+	b, err := os.ReadFile(filepath.Join(dataDir, "backup_label"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read backup_label: %w", err)
+	}
+	return !strings.Contains(string(b), "BACKUP METHOD: pg_start_backup"), nil
 }
 
 // isEmptyDir tells whether a directory is absent or holds nothing of interest.

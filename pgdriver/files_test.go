@@ -19,3 +19,23 @@ func TestOnlyAnEmptyLockFileIsRemoved(t *testing.T) {
 	must(t, os.Remove(path))
 	must(t, removeEmptyLock(dir))
 }
+
+func TestCopyLabelled(t *testing.T) {
+	for _, c := range []struct {
+		name, label string
+		copied      bool
+	}{
+		{"no label", "", false},
+		{"a base backup", "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nBACKUP METHOD: streamed\nBACKUP FROM: primary\n", true},
+		{"what pg_rewind made", "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nBACKUP METHOD: pg_rewind\nBACKUP FROM: standby\n", true},
+		{"a primary in an exclusive backup", "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nBACKUP METHOD: pg_start_backup\nBACKUP FROM: primary\n", false},
+	} {
+		dir := t.TempDir()
+		if c.label != "" {
+			must(t, os.WriteFile(filepath.Join(dir, "backup_label"), []byte(c.label), 0o600))
+		}
+		if copied, err := copyLabelled(dir); err != nil || copied != c.copied {
+			t.Errorf("%s: %v, %v", c.name, copied, err)
+		}
+	}
+}

@@ -191,14 +191,11 @@ func (d *Driver) observeControl(ctx context.Context) (events.Control, error) {
 	if out.StandbySignal, err = exists(filepath.Join(d.dataDir, d.standbyFile())); err != nil {
 		return events.Control{}, fmt.Errorf("look for the standby signal: %w", err)
 	}
-	if out.BackupLabelSeen, err = exists(filepath.Join(d.dataDir, backupLabel)); err != nil {
-		return events.Control{}, fmt.Errorf("look for backup_label: %w", err)
+	if out.BackupLabelSeen, err = copyLabelled(d.dataDir); err != nil {
+		return events.Control{}, err
 	}
 	return out, nil
 }
-
-// backupLabel is the file of a base backup until its first start has read it.
-const backupLabel = "backup_label"
 
 // standbyFile is the file that makes a server a standby.
 func (d *Driver) standbyFile() string {
