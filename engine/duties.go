@@ -27,7 +27,7 @@ var dutyTable = []duty{
 		Why: "renewing the lease, {lease left} before its end"},
 	{ID: "LE-20", When: all(leaseHeld, guardWanted, guardBehind, armRested, armIdle, disarmIdle), Then: arm,
 		Why: "telling the guard the lease's new deadline"},
-	{ID: "LE-30", When: all(guardArmed, harmless, armRested, disarmIdle, armIdle), Then: disarm,
+	{ID: "LE-30", When: all(guardArmed, harmless, not(promotionInherited), armRested, disarmIdle, armIdle), Then: disarm,
 		Why: "PostgreSQL is no primary: the guard may stand down"},
 	{ID: "LE-05", When: all(dcsUp, leaseMayMove, not(prepared)), Then: prepareLease,
 		Why: "the lease may move soon: getting ready what can be done before"},
@@ -82,6 +82,10 @@ var (
 	}}
 	guardWanted = predicate{"the guard takes part", func(s *state) bool {
 		return s.member.GuardPolicy != guardOff && s.guard.Alive && !s.guard.Fired && s.life != Paused && s.mayWriteSoon()
+	}}
+	// The guard that was armed for such a promotion is left to kill the server at its deadline, unless a lease is won for it before.
+	promotionInherited = predicate{"the server may be in a promotion that an earlier agent asked for", func(s *state) bool {
+		return s.inherits && s.running() && s.pg.PID == s.firstPID
 	}}
 	guardBehind = predicate{"the guard's deadline is not the lease's", func(s *state) bool { return s.guard.Deadline != s.fenceAt() }}
 	armRested   = predicate{"the pause after the last attempt is over", func(s *state) bool { return s.now >= s.armRetry }}

@@ -301,9 +301,13 @@ func (s *state) foldObservation(o *events.Observation) {
 	if s.pg.Server.ReplicationState != o.Server.ReplicationState {
 		s.replicationSince = s.now
 	}
+	if !s.pgKnown {
+		s.firstPID = o.PID
+	}
 	s.pg, s.pgKnown, s.pgAt = *o, true, s.now
 	if s.primary() {
 		s.diverged = divergence{} // it writes WAL of its own
+		s.inherits = false
 	}
 	if o.Answering && o.Server.ReplicationState == "streaming" {
 		s.streamed = s.now
@@ -347,6 +351,9 @@ func (s *state) foldPeer(f events.PeerAnswered) {
 }
 
 func (s *state) foldGuard(f events.GuardTick) {
+	if !s.guardKnown {
+		s.inherits = f.Deadline != 0 && !f.Fired && !s.primary()
+	}
 	s.guard, s.guardKnown = f, true
 	switch {
 	case f.Alive:

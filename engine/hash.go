@@ -16,7 +16,7 @@ type digest struct {
 	GaveUp     uint64
 	LastLead   string
 	Postgres   events.Observation
-	Exited     [6]bool
+	Exited     [7]bool
 	ExitPID    int
 	Upstream   events.Upstream
 	InFlight   []events.Effect
@@ -42,7 +42,7 @@ func (s *state) hash() uint64 {
 	d := digest{
 		View: s.view.View, Up: s.dcsUp, Settings: s.settings, GaveUp: s.gaveUp, LastLead: s.lastLead, Postgres: s.pg,
 		Lease:  [5]int64{boolean(s.lease.held), int64(s.lease.epoch), int64(s.lease.until), int64(s.lease.sent), int64(s.lease.tries)},
-		Exited: [6]bool{s.exited, s.gone, s.crashed, s.comesBack, s.sawCluster, s.retaking}, ExitPID: s.exitPID, Upstream: s.upstream,
+		Exited: [7]bool{s.exited, s.gone, s.crashed, s.comesBack, s.sawCluster, s.retaking, s.inherits}, ExitPID: s.exitPID, Upstream: s.upstream,
 		NextEffect: s.nextEffect, Failures: s.failures*16 + s.rewinds.failed,
 		Times: [22]events.Instant{s.now, s.viewAt, s.dcsSeen, s.acted, s.restUntil, s.campaign, s.opened, s.lifeSince, s.guardGone, s.initSeen,
 			s.readAt, s.launched, s.armFailed, s.armRetry, s.diverged.at, s.published.clearedAt, s.replicationSince, s.preparedAt, s.initAbsentSince, s.lostAt,

@@ -46,6 +46,10 @@ type state struct {
 	exitPID  int
 	gone     bool // and its children with it
 	crashed  bool // it died without our asking while it was a primary under our lease
+	firstPID int  // of the postmaster that was seen first
+	// inherits tells that the guard was armed when this agent began, and that PostgreSQL was not seen as a primary since: an earlier agent
+	// may have asked for a promotion that goes on.
+	inherits bool
 	vital    vital
 	upstream events.Upstream // that PostgreSQL was last told to follow
 	streamed events.Instant  // when it was last seen streaming, or was told to follow
