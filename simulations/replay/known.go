@@ -26,6 +26,7 @@ type known struct {
 
 	// What outlives an agent: the last look at its PostgreSQL, what that told when it last answered, and the last word of the guard.
 	seen     events.Observation
+	files    events.Observation // the last one that tells what is in the data directory
 	last     events.Server
 	guard    events.GuardTick
 	upstream string
@@ -104,6 +105,9 @@ func (x *known) fact(in *events.Input) {
 		x.finished(&f)
 	case events.PostgresObserved:
 		x.seen = f.Observation
+		if x.seen.Data != events.DataUnknown {
+			x.files = x.seen
+		}
 		if o := &f.Observation; o.Answering {
 			x.last = o.Server
 			if !o.Server.InRecovery {
@@ -273,6 +277,10 @@ func (x *known) moment(c *Cut, now events.Instant) simulations.MemberMoment {
 	at.Guard.Deadline = shifted(at.Guard.Deadline, x.by)
 	if at.Seen.Sampled == 0 { // its agent has just started, and has not looked yet
 		at.Seen = x.seen
+	}
+	if at.Seen.Data == events.DataUnknown && x.files.Data != events.DataUnknown {
+		at.Seen.Data, at.Seen.Control = x.files.Data, x.files.Control
+		c.leave("%s: its data directory does not answer; it is taken to be as it was last seen", at.Name)
 	}
 	if at.Guard == (events.GuardTick{}) {
 		at.Guard = x.guard

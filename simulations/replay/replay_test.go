@@ -214,14 +214,13 @@ func TestDoctoredLogsAreBroken(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			seed, lasts := uint64(5), 2*time.Minute
-			if c.invariant == "S11" {
-				seed, lasts = 2, 4*time.Minute // it has a long pause
+			for seed := range uint64(20) { // not every day has an occasion for it, a long pause, say
+				r := merge(t, record(t, seed, 4*time.Minute, c.change).dirs).Judge()
+				if slices.ContainsFunc(r.Breaches, func(b replay.Breach) bool { return b.Invariant == c.invariant && strings.Contains(b.Text, c.text) }) {
+					return
+				}
 			}
-			r := merge(t, record(t, seed, lasts, c.change).dirs).Judge()
-			if !slices.ContainsFunc(r.Breaches, func(b replay.Breach) bool { return b.Invariant == c.invariant && strings.Contains(b.Text, c.text) }) {
-				t.Errorf("%s is not found:\n%s", c.invariant, text(t, r))
-			}
+			t.Errorf("%s is not found on any day", c.invariant)
 		})
 	}
 }

@@ -17,14 +17,17 @@ import (
 	"github.com/regent-ha/regent/simulations/replay/replaytest"
 )
 
-// recorded are the logs of a bad day.
-func recorded(t *testing.T, change func(*replaytest.Recorder)) []string {
+// calmDay is the seed of a day from which others can go on without harm; badDay has more of everything.
+const calmDay, badDay = 2, 5
+
+// recorded are the logs of a day.
+func recorded(t *testing.T, seed uint64, change func(*replaytest.Recorder)) []string {
 	t.Helper()
 	r := &replaytest.Recorder{Dir: t.TempDir(), Clocks: map[string]time.Duration{"n1": 5 * time.Hour, "n3": time.Minute}}
 	if change != nil {
 		change(r)
 	}
-	c := simulations.NewChaos(simulations.ChaosSettings{Seed: 5, Store: "etcd", For: 2 * time.Minute})
+	c := simulations.NewChaos(simulations.ChaosSettings{Seed: seed, Store: "etcd", For: 2 * time.Minute})
 	c.OnInput = r.Step
 	if broken := c.Run(); len(broken) > 0 {
 		t.Fatal(broken)
@@ -44,7 +47,7 @@ func freely(logs []string, out io.Writer) ReplayOptions {
 
 func TestReplayTellsHowCloseItWas(t *testing.T) {
 	var out bytes.Buffer
-	o := freely(recorded(t, nil), &out)
+	o := freely(recorded(t, calmDay, nil), &out)
 	o.JSON = filepath.Join(t.TempDir(), "report.json")
 	if err := Replay(t.Context(), o); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -74,7 +77,7 @@ func TestAFailureAfterThePointHasATape(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	o := freely(recorded(t, nil), &out)
+	o := freely(recorded(t, calmDay, nil), &out)
 	o.mutant, o.Tapes, o.Seeds, o.Most, o.For, o.Jobs = mutant, t.TempDir(), 60, 1, 3*time.Minute, 1
 	if err := Replay(t.Context(), o); !errors.Is(err, ErrBroken) {
 		t.Fatalf("%v: the mutant was not found out\n%s", err, out.String())
@@ -91,7 +94,7 @@ func TestAFailureAfterThePointHasATape(t *testing.T) {
 }
 
 func TestADoctoredLogEndsWithABrokenInvariant(t *testing.T) {
-	logs := recorded(t, func(r *replaytest.Recorder) {
+	logs := recorded(t, badDay, func(r *replaytest.Recorder) {
 		r.Change = func(_ string, in *events.Input) { // a lease that is never over, and is given to the next all the same
 			if f, ok := in.Fact.(events.LeaseOutcome); ok && f.Outcome == events.Done && f.TTL != 0 {
 				f.TTL = time.Hour
@@ -107,17 +110,17 @@ func TestADoctoredLogEndsWithABrokenInvariant(t *testing.T) {
 }
 
 func TestPointsThatCannotBeTakenAreRefused(t *testing.T) {
-	gap := recorded(t, func(r *replaytest.Recorder) {
+	gap := recorded(t, badDay, func(r *replaytest.Recorder) {
 		r.Leave = func(member string, in events.Input) bool { return member == "n3" && in.Seq >= 60 && in.Seq < 63 }
 	})
-	otherwise := recorded(t, func(r *replaytest.Recorder) {
+	otherwise := recorded(t, badDay, func(r *replaytest.Recorder) {
 		r.Decide = func(member string, in events.Input, d *events.Decision) {
 			if member == "n3" && in.Seq == 50 {
 				d.Rule = "FL-98"
 			}
 		}
 	})
-	torn := recorded(t, nil)
+	torn := recorded(t, badDay, nil)
 	tear(t, torn, "n1")
 	for _, c := range []struct {
 		name  string
