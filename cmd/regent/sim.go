@@ -48,6 +48,8 @@ exit code is 1 then.`,
 	f.Uint64Var(&o.From, "from", 0, "the first seed")
 	f.Uint64Var(&o.Seeds, "seeds", 100, "how many seeds, on each store")
 	f.DurationVar(&o.For, "for", 10*time.Minute, "how long faults last in each run, in virtual time")
+	f.DurationVar(&o.Every, "every", 0, "mean time between two faults, as 4m, with small faults all the time; 0: a bad day, with one every few seconds")
+	f.IntVar(&o.Members, "members", 0, "members of each cluster; 0: two to four, as the seed draws")
 	f.BoolVar(&o.Wipes, "wipes", false, "stores may lose what they had acknowledged; what must hold then is judged in part only")
 	f.IntVar(&o.Jobs, "jobs", runtime.NumCPU(), "runs at once")
 	f.IntVar(&o.Most, "most", 5, "begin nothing new after so many failures; 0: go on")

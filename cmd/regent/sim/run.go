@@ -22,6 +22,8 @@ type Options struct {
 	Seeds    uint64
 	For      time.Duration // how long faults last in each run
 	Jobs     int
+	Every    time.Duration // mean time between two faults, zero: a bad day's
+	Members  int           // zero: as the seed draws them
 	Wipes    bool
 	Most     int    // failures after which nothing new is begun
 	Shrink   int    // runs that making one failure small may take
@@ -60,9 +62,7 @@ func Run(ctx context.Context, o *Options) error {
 	began := time.Now()
 	o.stopped = func() bool { return ctx.Err() != nil }
 	t := newTally()
-	for _, store := range o.Stores {
-		o.store(ctx, store, t)
-	}
+	o.all(ctx, t)
 	t.took = time.Since(began)
 	o.summary(t)
 	err := o.reports(t)
@@ -92,6 +92,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("--seeds %d: want at least 1", o.Seeds)
 	case o.For < time.Second:
 		return fmt.Errorf("--for %v: want at least 1s", o.For)
+	case o.Every < 0:
+		return fmt.Errorf("--every %v: want a time between two faults, or 0", o.Every)
+	case o.Members != 0 && (o.Members < 2 || o.Members > 4):
+		return fmt.Errorf("--members %d: want 2 to 4, or 0 for what the seed draws", o.Members)
 	case o.Jobs < 1:
 		return fmt.Errorf("--jobs %d: want at least 1", o.Jobs)
 	}
@@ -101,38 +105,43 @@ func (o *Options) check() error {
 // progressEvery is how often it is told how far the runs are.
 const progressEvery = 10 * time.Second
 
-// progress tells how far the runs on a store are, at what rates, and how long the rest will take.
-func (o *Options) progress(store string, s sum, took time.Duration) {
-	left := time.Duration(0)
+// progress tells how far the runs are, at what rates, and how long the rest will take.
+func (o *Options) progress(s sum, took time.Duration) {
+	all, left := o.Seeds*uint64(len(o.Stores)), time.Duration(0)
 	if s.runs > 0 {
-		left = (took / time.Duration(s.runs) * time.Duration(o.Seeds-uint64(s.runs))).Round(time.Second)
+		left = (took / time.Duration(s.runs) * time.Duration(all-uint64(s.runs))).Round(time.Second)
 	}
-	_, _ = fmt.Fprintf(o.Log, "%s: %d of %d runs, %d failed; %s; %v left\n", store, s.runs, o.Seeds, s.failed, s.rates(took), left) // worth no failure
+	_, _ = fmt.Fprintf(o.Log, "%d of %d runs, %d failed; %.0f cluster-hours; %s; %v left\n", s.runs, all, s.failed, s.virtual.Hours(), s.rates(took), left) // worth no failure
 }
 
-// store runs all seeds on one store, some at a time.
-func (o *Options) store(ctx context.Context, store string, t *tally) {
-	seeds := make(chan uint64)
+// all runs every seed on every store, some at a time. The stores take turns, so that each has its share whenever it is ended.
+func (o *Options) all(ctx context.Context, t *tally) {
+	days := make(chan simulations.ChaosSettings)
 	var workers sync.WaitGroup
 	for range o.Jobs {
 		workers.Go(func() { // joined below
-			for seed := range seeds {
-				o.one(simulations.ChaosSettings{Seed: seed, Store: store, For: o.For, Wipes: o.Wipes, Mutant: o.mutant}, t)
+			for day := range days {
+				o.one(day, t)
 			}
 		})
 	}
 	began, told := time.Now(), time.Now()
 	for i := range o.Seeds {
+		for _, store := range o.Stores {
+			if ctx.Err() != nil || t.enough(o.Most) {
+				break
+			}
+			days <- simulations.ChaosSettings{Seed: o.From + i, Store: store, For: o.For, Every: o.Every, Members: o.Members, Wipes: o.Wipes, Mutant: o.mutant}
+		}
 		if ctx.Err() != nil || t.enough(o.Most) {
 			break
 		}
-		seeds <- o.From + i
 		if time.Since(told) >= progressEvery {
 			told = time.Now()
-			o.progress(store, t.sum(store), time.Since(began))
+			o.progress(t.sum(""), time.Since(began))
 		}
 	}
-	close(seeds)
+	close(days)
 	workers.Wait()
 }
 
@@ -159,6 +168,12 @@ func (o *Options) one(set simulations.ChaosSettings, t *tally) {
 // again is the command that runs a seed once more.
 func (o *Options) again(set simulations.ChaosSettings, v simulations.Verdict) string {
 	command := fmt.Sprintf("%s --backend %s --from %d --seeds 1 --for %v", o.program(), v.Store, v.Seed, set.For)
+	if set.Every != 0 {
+		command += fmt.Sprintf(" --every %v", set.Every)
+	}
+	if set.Members != 0 {
+		command += fmt.Sprintf(" --members %d", set.Members)
+	}
 	if set.Wipes {
 		command += " --wipes"
 	}
@@ -204,10 +219,14 @@ func (o *Options) replay() error {
 	return err
 }
 
+// tapeHead is the first line of a tape.
+const tapeHead = "regent tape 2 store=%s seed=%d for=%v every=%v members=%d wipes=%t"
+
 func writeTape(file string, s simulations.Shrunk) error {
 	b, err := kernel.Encode(s.Script)
 	if err == nil {
-		head := fmt.Sprintf("regent tape 1 store=%s seed=%d for=%v\n", s.Verdict.Store, s.Verdict.Seed, s.Settings.For)
+		set := &s.Settings
+		head := fmt.Sprintf(tapeHead+"\n", s.Verdict.Store, s.Verdict.Seed, set.For, set.Every, set.Members, set.Wipes)
 		err = os.WriteFile(file, append([]byte(head), b...), 0o644)
 	}
 	if err != nil {
@@ -223,12 +242,15 @@ func readTape(file string) (simulations.ChaosSettings, error) {
 		return set, fmt.Errorf("read the tape: %w", err)
 	}
 	head, body, _ := strings.Cut(string(b), "\n")
-	var lasts string
-	if _, err := fmt.Sscanf(head, "regent tape 1 store=%s seed=%d for=%s", &set.Store, &set.Seed, &lasts); err != nil {
-		return set, fmt.Errorf("read the tape %s: its first line is %q, want \"regent tape 1 store=… seed=… for=…\"", file, head)
+	var lasts, every string
+	if _, err := fmt.Sscanf(head, strings.ReplaceAll(tapeHead, "%v", "%s"), &set.Store, &set.Seed, &lasts, &every, &set.Members, &set.Wipes); err != nil {
+		return set, fmt.Errorf("read the tape %s: its first line is %q, want \"regent tape 2 store=… seed=… for=… every=… members=… wipes=…\"", file, head)
 	}
-	if set.For, err = time.ParseDuration(lasts); err != nil {
-		return set, fmt.Errorf("read the tape %s: for=%s: want a duration", file, lasts)
+	var errFor, errEvery error
+	set.For, errFor = time.ParseDuration(lasts)
+	set.Every, errEvery = time.ParseDuration(every)
+	if errFor != nil || errEvery != nil {
+		return set, fmt.Errorf("read the tape %s: for=%s every=%s: want durations", file, lasts, every)
 	}
 	if !slices.Contains(simulations.StoreKinds(), set.Store) {
 		return set, fmt.Errorf("read the tape %s: store=%s: there is no model of it", file, set.Store)
