@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -295,20 +294,40 @@ func (s *stage) Hang(name string, hung bool) {
 		sig = syscall.SIGSTOP
 	}
 	s.must(syscall.Kill(pid, sig))
-	out, err := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output()
-	s.must(err)
-	for _, f := range strings.Fields(string(out)) {
-		child, err := strconv.Atoi(f)
-		s.must(err)
+	for child := range s.family(pid) {
 		if err := syscall.Kill(child, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 			s.t.Fatal(err)
 		}
 	}
 	s.Until("the processes of "+name+" have the signal", func() bool {
-		out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid), "--ppid", strconv.Itoa(pid)).Output()
-		s.must(err)
-		return !slices.ContainsFunc(strings.Fields(string(out)), func(stat string) bool { return (stat[0] == 'T') != hung })
+		for _, state := range s.family(pid) {
+			if (state == "T") != hung {
+				return false
+			}
+		}
+		return true
 	})
+}
+
+// family is a process and its children, and the state of each as proc(5) tells it.
+func (s *stage) family(pid int) map[int]string {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	s.must(err)
+	out := map[int]string{}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // it has ended
+		}
+		text := string(b)
+		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:]) // the name before may hold anything
+		id, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		s.must(err)
+		if len(fields) > 1 && (id == pid || fields[1] == strconv.Itoa(pid)) {
+			out[id] = fields[0]
+		}
+	}
+	return out
 }
 
 func (s *stage) HangUp(name string) {

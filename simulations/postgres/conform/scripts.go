@@ -104,6 +104,7 @@ var Scripts = []Named{
 		s.must("b", events.StopPostgres{Mode: events.StopFast})
 		s.try("b", events.Rewind{From: from("a")}) // nothing to do
 		s.must("b", events.Clone{From: from("a"), Discard: true})
+		s.Until("a look at the copy", func() bool { return s.See("b").Control.State != "" })
 		s.note("a copy: %s, %v", s.See("b").Control.State, s.See("b").Control.BackupLabelSeen)
 		s.check("b", "a")
 		s.must("b", events.StartPostgres{From: from("a")})
