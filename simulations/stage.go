@@ -185,16 +185,6 @@ func (s *Stage) BlindProbe(member string, blind bool) error {
 	return nil
 }
 
-// StallDisk lets the data directory not answer.
-func (s *Stage) StallDisk(member string, stalled bool) error {
-	disk := postgres.DiskWell
-	if stalled {
-		disk = postgres.DiskStalled
-	}
-	s.w.Member(member).pg.SetDisk(disk)
-	return nil
-}
-
 // ResumePostgres lets it go on, if it is still there.
 func (s *Stage) ResumePostgres(member string) error {
 	s.w.Member(member).pg.Resume()

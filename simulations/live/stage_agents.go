@@ -128,9 +128,6 @@ func (s *Stage) BlindProbe(string, bool) error {
 	return errors.New("the agent's looks at PostgreSQL cannot be made to fail here while it works")
 }
 
-// StallDisk refuses.
-func (s *Stage) StallDisk(string, bool) error { return errors.New("no disk can be made to hang here") }
-
 // ResumePostgres lets them go on.
 func (s *Stage) ResumePostgres(member string) error {
 	delete(s.hung, member)

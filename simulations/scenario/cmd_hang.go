@@ -1,8 +1,8 @@
 package scenario
 
 var hangCommand = Command{
-	Name: "hang", Forms: []string{"hang postgres|disk|probe of <members>"},
-	Does:  "PostgreSQL goes on existing and does nothing; or its disk does not answer; or only the agent's looks at it are in vain; thaw ends it",
+	Name: "hang", Forms: []string{"hang postgres|probe of <members>"},
+	Does:  "PostgreSQL goes on existing and does nothing, or only the agent's looks at it are in vain; thaw ends it",
 	parse: parseHang,
 }
 
@@ -11,12 +11,10 @@ func parseHang(w *words) (action, error) {
 	switch what := w.take(); what {
 	case "postgres":
 		do = func(r *run, m string) error { return r.stage.HangPostgres(m) }
-	case "disk":
-		do = func(r *run, m string) error { return r.stage.StallDisk(m, true) }
 	case "probe":
 		do = func(r *run, m string) error { return r.stage.BlindProbe(m, true) }
 	default:
-		return nil, unknown(what, "postgres", "disk", "probe")
+		return nil, unknown(what, "postgres", "probe")
 	}
 	x, err := w.members()
 	return x.each(do), err

@@ -1,7 +1,7 @@
 package scenario
 
 var thawCommand = Command{
-	Name: "thaw", Forms: []string{"thaw agent|postgres|disk|probe of <members>"},
+	Name: "thaw", Forms: []string{"thaw agent|postgres|probe of <members>"},
 	Does:  "lets go on what was frozen, or hung",
 	parse: parseThaw,
 }
@@ -13,12 +13,10 @@ func parseThaw(w *words) (action, error) {
 		do = func(r *run, m string) error { return r.stage.ThawAgent(m) }
 	case "postgres":
 		do = func(r *run, m string) error { return r.stage.ResumePostgres(m) }
-	case "disk":
-		do = func(r *run, m string) error { return r.stage.StallDisk(m, false) }
 	case "probe":
 		do = func(r *run, m string) error { return r.stage.BlindProbe(m, false) }
 	default:
-		return nil, unknown(what, "agent", "postgres", "disk", "probe")
+		return nil, unknown(what, "agent", "postgres", "probe")
 	}
 	x, err := w.members()
 	return x.each(do), err

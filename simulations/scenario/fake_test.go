@@ -88,15 +88,14 @@ func (f *fake) KillGuard(m string) error   { return f.say("kill guard %s", m) }
 func (f *fake) KillHost(m string) error    { return f.say("kill host %s", m) }
 func (f *fake) BootHost(m string) error    { return f.say("boot host %s", m) }
 
-func (f *fake) KillPostgres(m string) error            { return f.say("kill postgres %s", m) }
-func (f *fake) HangPostgres(m string) error            { return f.say("hang postgres %s", m) }
-func (f *fake) ResumePostgres(m string) error          { return f.say("resume postgres %s", m) }
-func (f *fake) WedgePostgres(m string) error           { return f.say("wedge postgres %s", m) }
-func (f *fake) BlindProbe(m string, blind bool) error  { return f.say("blind probe %s %v", m, blind) }
-func (f *fake) StallDisk(m string, stalled bool) error { return f.say("stall disk %s %v", m, stalled) }
-func (f *fake) PromotePostgres(m string) error         { return f.say("promote postgres %s", m) }
-func (f *fake) EmptyData(m string) error               { return f.say("empty data %s", m) }
-func (f *fake) ForeignData(m string) error             { return f.say("foreign data %s", m) }
+func (f *fake) KillPostgres(m string) error           { return f.say("kill postgres %s", m) }
+func (f *fake) HangPostgres(m string) error           { return f.say("hang postgres %s", m) }
+func (f *fake) ResumePostgres(m string) error         { return f.say("resume postgres %s", m) }
+func (f *fake) WedgePostgres(m string) error          { return f.say("wedge postgres %s", m) }
+func (f *fake) BlindProbe(m string, blind bool) error { return f.say("blind probe %s %v", m, blind) }
+func (f *fake) PromotePostgres(m string) error        { return f.say("promote postgres %s", m) }
+func (f *fake) EmptyData(m string) error              { return f.say("empty data %s", m) }
+func (f *fake) ForeignData(m string) error            { return f.say("foreign data %s", m) }
 
 func (f *fake) CutStore(m string, way Way, refused bool) error {
 	return f.say("cut store %s %v refused %v", m, []string{"both ways", "requests", "answers"}[way], refused)

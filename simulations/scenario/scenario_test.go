@@ -56,8 +56,6 @@ func TestEveryCommandReachesTheStage(t *testing.T) {
 		{"hang postgres of n1", []string{"hang postgres n1"}},
 		{"thaw postgres of n1", []string{"resume postgres n1"}},
 		{"wedge postgres of n1", []string{"wedge postgres n1"}},
-		{"hang the disk of n1", []string{"stall disk n1 true"}},
-		{"thaw the disk of n1", []string{"stall disk n1 false"}},
 		{"hang the probe of n1", []string{"blind probe n1 true"}},
 		{"thaw the probe of n1", []string{"blind probe n1 false"}},
 		{"promote postgres of n2", []string{"promote postgres n2"}},

@@ -68,8 +68,6 @@ type Servers interface {
 	WedgePostgres(member string) error
 	// BlindProbe lets the agent's looks at it be in vain, though it works.
 	BlindProbe(member string, blind bool) error
-	// StallDisk lets nothing return that is read from or written to its data directory.
-	StallDisk(member string, stalled bool) error
 	// PromotePostgres is what a person does with pg_ctl promote, without asking the agent.
 	PromotePostgres(member string) error
 	// EmptyData takes the data directory away: a volume that is not mounted. PostgreSQL must not run.

@@ -111,7 +111,8 @@ func (o *Options) progress(s sum, took time.Duration) {
 	if s.runs > 0 {
 		left = (took / time.Duration(s.runs) * time.Duration(all-uint64(s.runs))).Round(time.Second)
 	}
-	_, _ = fmt.Fprintf(o.Log, "%d of %d runs, %d failed; %.0f cluster-hours; %s; %v left\n", s.runs, all, s.failed, s.virtual.Hours(), s.rates(took), left) // worth no failure
+	_, _ = fmt.Fprintf(o.Log, "%d of %d runs, %d failed; %.0f cluster-hours; %s; %v left\n", s.runs, all, s.failed, s.virtual.Hours(),
+		s.rates(took), left) // worth no failure
 }
 
 // all runs every seed on every store, some at a time. The stores take turns, so that each has its share whenever it is ended.
