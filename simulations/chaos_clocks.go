@@ -8,7 +8,7 @@ import (
 )
 
 // Faults of time: boot clocks that run too fast or too slow, wall clocks that are set, hosts that are suspended. Up to mostDrift the
-// arithmetic of leases allows for the rate; a run with more is out of the contract of S1, and of S4 where that is about time.
+// arithmetic of leases allows for the rate; a run with more is out of the contract of S1, of what follows from it in S7, and of S4 where that is about time.
 
 // mostDrift is by how many millionths a clock may be wrong.
 const mostDrift = 10_000
@@ -26,6 +26,7 @@ func (c *Chaos) drawClocks() {
 			why := fmt.Sprintf("the clock of %s is wrong by %d millionths", m.name, ppm)
 			c.outOfContract("S1", why)
 			c.outOfContract("S4", why)
+			c.outOfContract("S7", why) // two that write at once do so on two timelines
 		}
 		m.Drift(ppm)
 	}
