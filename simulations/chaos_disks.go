@@ -73,6 +73,7 @@ func (c *Chaos) powerCut(m *Member) {
 		c.say("%s has lost %d bytes of WAL that it had synced", m.name, lost)
 		why := "the disk of " + m.name + " lost what was synced"
 		c.outOfContract("S2", why)
+		c.outOfContract("S3", why) // it may be chosen before, and have less afterwards
 		c.outOfContract("L1", why)
 		c.outOfContract("L2", why)
 	}
