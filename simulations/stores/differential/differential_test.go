@@ -53,7 +53,7 @@ func record(t *testing.T, s subject, seed uint64) (h *differential.History) {
 		env := conform.NewEnv(t, seed)
 		var m stores.Model
 		env.Do(func() { m = s.build(env) })
-		time.Sleep(10 * time.Second) // for the first election
+		time.Sleep(10 * time.Second) // of virtual time, for the first election
 		h = differential.Record(t, differential.Subject{Kind: s.name, TTL: s.ttl, Now: env.Now,
 			Open: func(t testing.TB, _, member string) backends.Store {
 				return conform.Open(t, env, m, member, &conform.Line{Env: env, Least: 100 * time.Microsecond, Most: time.Millisecond})
